@@ -1,0 +1,70 @@
+# make book | lab | test | notebooks | data | bench | clean
+# Each target sets up what it needs in .venv by itself, once. No make? See README.md.
+
+PYTHON ?= python3
+bin := .venv/bin
+install := $(bin)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: help book lab test notebooks data bench clean
+
+help:
+	@echo "make book       build the book: strict, static, readable without a network"
+	@echo "make lab        open the first chapter in JupyterLab"
+	@echo "make test       check everything: pytest --nbval (more options: ARGS='...')"
+	@echo "make notebooks  run all chapters and store their outputs"
+	@echo "make data       fetch all data sets, for work without a network"
+	@echo "make bench      measure again what the book says about speed"
+	@echo "make clean      remove what was built; .venv and data stay"
+
+book: .venv/has-book
+	$(bin)/jupyter-book build . -W -n --keep-going
+	@echo
+	@echo "The book is in _build/html: open _build/html/index.html in a browser,"
+	@echo "or serve it with: $(bin)/python -m http.server --directory _build/html"
+
+lab: .venv/has-lab
+	$(bin)/jupyter lab notebooks/01_tensors_and_autograd.ipynb
+
+test: .venv/has-everything
+	$(bin)/pytest --nbval $(ARGS)
+
+notebooks: .venv/has-everything
+	$(bin)/ruff format --quiet notebooks
+	$(bin)/python tools/run_notebooks.py
+
+data: .venv/has-lab
+	$(bin)/python tools/get_data.py
+
+bench: .venv/has-everything
+	$(bin)/python -m pip install --quiet --constraint constraints.txt -e '.[bench]'
+	for script in benchmarks/*.py; do $(bin)/python $$script || exit 1; done
+
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# Building the book needs no PyTorch, and so no download of some gigabytes.
+.venv/has-book: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Setting up .venv to build the book ..."
+	@$(install) $$($(bin)/python -c 'import tomllib; \
+	    project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	    print(*project["optional-dependencies"]["book"])')
+	@touch $@
+
+.venv/has-lab: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Setting up .venv to run the chapters; PyTorch takes a few minutes ..."
+	@$(install) -e '.[lab]'
+	@touch $@
+
+.venv/has-everything: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Setting up .venv to test everything; PyTorch takes a few minutes ..."
+	@$(install) -e '.[book,lab,test]'
+	@touch .venv/has-book .venv/has-lab $@
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "The course needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.12"; \
+	    exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	    echo "This Python cannot make environments. On Debian and Ubuntu:" \
+	    "sudo apt install python3-venv"; exit 1; }
