@@ -1,0 +1,77 @@
+"""What the finished pages need and Jupyter Book has no setting for."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+# The package sphinx-mathjax-offline would copy 23 MB into the site. A page can ask
+# for one script, its fonts and the small TeX extensions, and for no more.
+MATHJAX_PARTS = (
+    "tex-chtml.js",
+    "output/chtml/fonts/woff-v2",
+    "input/tex/extensions",
+)
+
+
+def packaged_mathjax() -> Path:
+    """Find MathJax in the installed package."""
+    # The package's name has hyphens, so no import statement can name it.
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ExtensionError(
+            "The book needs the package sphinx-mathjax-offline to show formulas "
+            "without a network: install it with  pip install -e '.[book]'"
+        )
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy what the pages use of MathJax into the finished site."""
+    if error is not None or app.builder.format != "html":
+        return
+    source, target = packaged_mathjax(), Path(app.outdir, "_static", "mathjax")
+    for part in MATHJAX_PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source / part, target / part)
+
+
+def name_folds(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Let a screen reader say what the fold itself says.
+
+    MyST-NB names every fold "Toggle hidden content", which hides "Show the solution"
+    from everybody who listens to the page.
+    """
+    if "body" in context:
+        spoken = ' aria-label="Toggle hidden content"'
+        context["body"] = context["body"].replace(spoken, "")
+
+
+def drop_idle_mathjax(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Leave MathJax out of a page without formulas.
+
+    Sphinx loads it on the first page too, since pages listed there have formulas.
+    """
+    if 'class="math ' not in context.get("body", ""):
+        scripts = context["script_files"]
+        scripts[:] = [file for file in scripts if "mathjax/" not in str(file.filename)]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.config.mathjax_path = "mathjax/tex-chtml.js"
+    app.connect("html-page-context", name_folds)
+    # After Sphinx has added its scripts, which it does with the usual priority, 500.
+    app.connect("html-page-context", drop_idle_mathjax, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

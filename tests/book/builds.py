@@ -1,0 +1,87 @@
+"""Building the book, or a small copy of it, as the README says."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Jupyter Book has no __main__; its command may not be on the PATH of the tests.
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+
+
+def build_book(source: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    """Build strictly: a warning is an error, and all of them are listed."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-c", JUPYTER_BOOK, "build", str(source)),
+            *("-W", "-n", "--keep-going", "--path-output", str(output)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def html_of(output: Path) -> Path:
+    """Return the folder that a build with this output leaves the pages in."""
+    return output / "_build" / "html"
+
+
+def said(build: subprocess.CompletedProcess[str]) -> str:
+    """Return all that a build printed."""
+    return build.stdout + build.stderr
+
+
+def chapters() -> list[str]:
+    """List the chapters in _toc.yml, without suffix."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+
+
+def all_pages() -> list[str]:
+    """List every page of the finished book, without suffix."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *chapters(), "search"]
+
+
+def small_copy(folder: Path) -> Path:
+    """Copy the book with chapters of one cell, which builds in seconds."""
+    folder.mkdir()
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(
+        ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for chapter in chapters():
+        path = folder / f"{chapter}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(small_notebook("Six times seven.")))
+    return folder
+
+
+def small_notebook(text: str, *outputs: Mapping[str, object]) -> dict[str, object]:
+    """Return a notebook with one text cell and one code cell."""
+    code = {"cell_type": "code", "source": "6 * 7", "outputs": list(outputs)}
+    return {
+        "cells": [
+            {
+                "cell_type": "markdown",
+                "id": "text",
+                "metadata": {},
+                "source": f"# A chapter\n\n## A heading\n\n{text}",
+            },
+            {**code, "id": "code", "metadata": {}, "execution_count": 1},
+        ],
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
