@@ -16,8 +16,9 @@ help:
 	@echo "make bench      measure again what the book says about speed"
 	@echo "make clean      remove what was built; .venv and data stay"
 
+# --all: a changed style sheet alone would not reach pages that are built already.
 book: .venv/has-book
-	$(bin)/jupyter-book build . -W -n --keep-going
+	$(bin)/jupyter-book build . --all -W -n --keep-going
 	@echo
 	@echo "The book is in _build/html: open _build/html/index.html in a browser,"
 	@echo "or serve it with: $(bin)/python -m http.server --directory _build/html"

@@ -30,24 +30,23 @@ def drawn(picture: Any, **options: Any) -> np.ndarray:
     return pixels
 
 
-@pytest.mark.parametrize(
-    "picture",
-    [
-        COLOURS,
-        COLOURS.permute(1, 2, 0),
-        COLOURS.numpy(),
-        COLOURS.permute(1, 2, 0).numpy(),
-        COLOURS[None],
-        COLOURS.double(),
-        COLOURS.clone().requires_grad_(),
-        COLOURS.flip(2).flip(2),
-        COLOURS.tolist(),
-    ],
-    ids=str,
-)
-def test_the_same_picture_in_many_forms(picture: Any) -> None:
+FORMS = {
+    "channels first": COLOURS,
+    "channels last": COLOURS.permute(1, 2, 0),
+    "array, channels first": COLOURS.numpy(),
+    "array, channels last": COLOURS.permute(1, 2, 0).numpy(),
+    "a batch of one": COLOURS[None],
+    "double precision": COLOURS.double(),
+    "with a gradient": COLOURS.clone().requires_grad_(),
+    "not contiguous": COLOURS.transpose(1, 2).contiguous().transpose(1, 2),
+    "nested lists": COLOURS.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_picture_in_many_forms(form: str) -> None:
     expected = COLOURS.permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(drawn(picture), expected, atol=1e-6)
+    np.testing.assert_allclose(drawn(FORMS[form]), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (1, 5, 7), (5, 7, 1), (1, 1, 5, 7)])
