@@ -35,7 +35,7 @@ def _slope(f: Curve, x: float, h: float) -> float:
 
 
 def _cubic(x: float) -> float:
-    return x**3 + x
+    return x**3 - 2 * x
 
 
 def _points() -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,6 +50,15 @@ def _best_fit(columns: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
 
 def _parabola(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return _best_fit([x**2, x, torch.ones_like(x)], y)
+
+
+def _descent(x: torch.Tensor, y: torch.Tensor, rate: float) -> torch.Tensor:
+    numbers = torch.zeros(3)
+    columns = torch.stack([x**2, x, torch.ones_like(x)], dim=1)
+    for _ in range(100):
+        difference = columns @ numbers - y
+        numbers = numbers - rate * 2 * (columns * difference[:, None]).mean(dim=0)
+    return numbers
 
 
 def _line(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -98,6 +107,14 @@ EXERCISES = {
                 "One axis of length 1 is left over: sum over the channels without it.",
             ),
             (_weighted, "The channels are weighted; now add them up."),
+            (
+                lambda photo: _grey(photo.flip(0)),
+                "Red and blue have changed places: channel 0 is red.",
+            ),
+            (
+                lambda photo: _grey(photo // 255 * 255),
+                "Nearly all is black: // drops the fraction; divide with /.",
+            ),
         ],
         look_at=lambda grey: grey(_small_photo()),
     ),
@@ -116,9 +133,17 @@ EXERCISES = {
                 lambda f, x, h: f(x + h) - f(x - h),
                 "This is how far the curve rises; divide by how far you went.",
             ),
+            (
+                lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
+                "Python divides by 2 and then multiplies by h: write (2 * h).",
+            ),
             (lambda f, x, h: -_slope(f, x, h), "The sign is turned around."),
+            (
+                lambda f, x, h: abs(_slope(f, x, h)),
+                "Where the curve falls, its slope is negative.",
+            ),
         ],
-        look_at=lambda slope: [slope(_cubic, 2.0, 0.1), slope(_cubic, -1.0, 0.2)],
+        look_at=lambda slope: [slope(_cubic, 2.0, 0.1), slope(_cubic, 0.5, 0.2)],
     ),
     "1.5": Exercise(
         right=8.0,
@@ -139,6 +164,10 @@ EXERCISES = {
             (
                 lambda x, y: torch.zeros(3),
                 "The numbers still stand at 0: is a step taken after each backward?",
+            ),
+            (
+                lambda x, y: _descent(x, y, 0.1),
+                "On the way, but not there: take more steps, or longer ones.",
             ),
             (_line, "This is the best straight line: the term a * x**2 is missing."),
             (

@@ -45,7 +45,9 @@ class Exercise:
         right = self.look_at(self.right)
         if same(seen, right, self.tolerance):
             return "correct."
-        return f"not quite. {self._hint(seen) or difference(seen, right)}"
+        return (
+            f"not quite. {self._hint(seen) or difference(seen, right, self.tolerance)}"
+        )
 
     def _hint(self, seen: Any) -> str | None:
         """The hint of the usual mistake that leads to what is `seen`, if it is one."""
@@ -103,21 +105,31 @@ def same(seen: Any, right: Any, tolerance: float) -> bool:
     return torch.allclose(seen, right, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-def difference(seen: Any, right: Any) -> str:
+def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str:
     """How `seen` differs from `right`, without giving the right answer away."""
+    if _is_sequence(right) and _is_sequence(seen):
+        if len(seen) != len(right):
+            return f"You give {len(seen)} values where {len(right)} are wanted."
+        pairs = zip(seen, right, strict=True)
+        wrong = [pair for pair in pairs if not same(*pair, tolerance)]
+        if all(_is_plain(part) for pair in wrong for part in pair):
+            return f"{len(wrong)} of the {len(right)} values are wrong."
+        return difference(*wrong[0], tolerance)
+    return _difference_of_numbers(seen, right)
+
+
+def _difference_of_numbers(seen: Any, right: Any) -> str:
     mine, wanted = _as_tensor(seen), _as_tensor(right)
-    if mine is None or _is_sequence(right) > _is_sequence(seen):
+    if mine is None or (_is_sequence(right) and not _is_sequence(seen)):
         return f"You give {_a(seen)} where {_a(right)} is wanted."
-    if _is_sequence(seen) and _is_sequence(right) and len(seen) != len(right):
-        return f"You give {len(seen)} of the {len(right)} values that are wanted."
     if wanted is None or wanted.ndim == mine.ndim == 0:
         return "Look at the question once more."
     if mine.shape != wanted.shape:
         return f"The shape is {tuple(mine.shape)}; it should be {tuple(wanted.shape)}."
     if not mine.isfinite().all():
         return "Some numbers are NaN or infinite: something grew without limit."
-    off = int((~torch.isclose(mine, wanted)).sum())
-    return f"The shape is right, but {off} of {wanted.numel()} numbers are not."
+    off = (mine - wanted).abs().max().item()
+    return f"The shape is right; the worst of the numbers is off by {off:.2g}."
 
 
 def _is_open(answer: Any) -> bool:
@@ -129,6 +141,11 @@ def _is_open(answer: Any) -> bool:
 
 def _is_sequence(answer: Any) -> bool:
     return isinstance(answer, (tuple, list))
+
+
+def _is_plain(answer: Any) -> bool:
+    """Whether it is one number or another thing without a shape of its own."""
+    return not _is_sequence(answer) and getattr(answer, "ndim", 0) == 0
 
 
 def _as_tensor(answer: Any) -> torch.Tensor | None:

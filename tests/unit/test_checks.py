@@ -145,11 +145,13 @@ def test_an_answer_may_be_any_kind_of_number() -> None:
     ("seen", "right", "sentence"),
     [
         (torch.ones(2, 3), torch.ones(3, 2), r"The shape is \(2, 3\); it should be"),
-        (torch.ones(2), torch.zeros(2), "The shape is right, but 2 of 2 numbers"),
+        (torch.ones(2), torch.zeros(2), "The shape is right; the worst .* off by 1"),
         (torch.tensor([torch.inf]), torch.ones(1), "Some numbers are NaN or infinite"),
         ("four", 4.0, "You give a str where a number is wanted"),
         (4, (4, 5), "You give a number where a tuple is wanted"),
-        ((4,), (4, 5), "You give 1 of the 2 values"),
+        ((4,), (4, 5), "You give 1 values where 2"),
+        ((7, 8, 6), (8, 7, 6), "2 of the 3 values are wrong"),
+        ((torch.ones(2), 1), (torch.ones(3), 1), r"The shape is \(2,\); it should"),
         (3, 4.0, "Look at the question once more"),
     ],
 )
