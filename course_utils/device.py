@@ -3,9 +3,13 @@
 import gc
 import os
 import random
+import re
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from numbers import Integral
+from types import TracebackType
 
 import numpy as np
 import torch
@@ -63,11 +67,11 @@ def seed_everything(seed: int) -> None:
 
     >>> seed_everything(0)
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
         raise ValueError(f"a seed is a whole number from 0 to 2**32 - 1, not {seed!r}")
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    random.seed(int(seed))
+    np.random.seed(int(seed))
+    torch.manual_seed(int(seed))
 
 
 def free_memory() -> None:
@@ -79,14 +83,48 @@ def free_memory() -> None:
 
     >>> free_memory()
     """
-    error = getattr(sys, "last_value", None)
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__
+    for failed in _kept_tracebacks():
+        traceback.clear_frames(failed)
+        for frame, _ in traceback.walk_tb(failed):
+            # Up to Python 3.12 a frame keeps a snapshot of its variables once
+            # somebody has asked for them; asking again after clearing empties it.
+            frame.f_locals  # noqa: B018
     gc.collect()
     for kind, is_available in ACCELERATORS.items():
         if is_available():
-            getattr(torch, kind).empty_cache()
+            _empty_cache(kind)
+
+
+def _kept_tracebacks() -> Iterator[TracebackType]:
+    """Tracebacks that Python and IPython keep of the last error and of its causes."""
+    errors, seen = [getattr(sys, "last_value", None)], set()
+    while errors:
+        error = errors.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        if error.__traceback__ is not None:
+            yield error.__traceback__
+        errors += [
+            error.__cause__,
+            error.__context__,
+            *getattr(error, "exceptions", []),
+        ]
+    notebook = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    # After a SyntaxError, only IPython remembers the error before it.
+    shown = getattr(getattr(notebook, "InteractiveTB", None), "tb", None)
+    if shown is not None:
+        yield shown
+
+
+def _empty_cache(kind: str) -> None:
+    try:
+        getattr(torch, kind).empty_cache()
+    except RuntimeError:
+        raise RuntimeError(
+            f"{kind} has stopped after an earlier error and frees nothing any more: "
+            "restart the kernel"
+        ) from None
 
 
 def _device_by_name(name: str) -> torch.device:
@@ -117,15 +155,34 @@ def _accelerators() -> Iterator[torch.device]:
 def _cuda_devices() -> list[torch.device]:
     """The CUDA GPUs, the one with the most free memory first."""
     devices = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
-    if len(devices) < 2:  # asking costs a context of some 300 MB on each GPU
+    if len(devices) < 2:
         return devices
-    return sorted(devices, key=_free_bytes, reverse=True)
+    free = _free_megabytes_by_uuid()
+    return sorted(
+        devices, key=lambda device: _free_megabytes(device, free), reverse=True
+    )
 
 
-def _free_bytes(device: torch.device) -> int:
+def _free_megabytes_by_uuid() -> dict[str, int]:
+    """What the driver's own tool says of each GPU; nothing where it is missing.
+
+    Asking through PyTorch would start a session of some 300 MB on every GPU, and on a
+    server thirty learners do so at once.
+    """
+    command = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader"]
     try:
-        return torch.cuda.mem_get_info(device)[0]
-    except RuntimeError:  # a GPU that cannot even be asked comes last
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    rows = re.findall(r"^GPU-(\S+), (\d+) MiB$", answer.stdout, re.MULTILINE)
+    return {uuid: int(megabytes) for uuid, megabytes in rows}
+
+
+def _free_megabytes(device: torch.device, known: dict[str, int]) -> int:
+    try:
+        uuid = str(torch.cuda.get_device_properties(device).uuid)
+        return known.get(uuid) or torch.cuda.mem_get_info(device)[0] // 2**20
+    except Exception:  # a GPU that cannot even be asked comes last
         return 0
 
 
@@ -135,21 +192,28 @@ def _trouble_with(device: torch.device) -> str | None:
         return None
     if not ACCELERATORS[device.type]():
         return f"PyTorch finds no {device.type} device on this machine"
+    here = _trial_gradient("cpu")
     try:
         there = _trial_gradient(device)
     except Exception as error:  # whatever a driver may raise, the course goes on
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         return f"a small calculation fails on it ({reason.rstrip('.')})"
     # Wide enough for TF32, the reduced precision of newer GPUs' convolutions.
-    if not torch.allclose(there, _trial_gradient("cpu"), rtol=0.01, atol=0.005):
+    if not torch.allclose(there, here, rtol=0.01, atol=0.005):
         return "a small calculation on it gives wrong numbers"
     return None
 
 
+# The trial needs gradients also where the caller has switched them off.
+@torch.inference_mode(False)
+@torch.enable_grad()
 def _trial_gradient(device: torch.device | str) -> torch.Tensor:
-    """The gradient of a small convolution, computed on `device`: forward and back."""
-    picture = torch.arange(192.0).sin().reshape(1, 3, 8, 8).to(device)
-    kernel = torch.arange(54.0).cos().reshape(2, 3, 3, 3).to(device).requires_grad_()
-    F.conv2d(picture, kernel).relu().mean().backward()
+    """The gradient of a convolution and a matrix product, computed on `device`."""
+    numbers = torch.arange(192, dtype=torch.float32, device="cpu")
+    picture = numbers.sin().reshape(1, 3, 8, 8).to(device)
+    kernel = numbers[:54].cos().reshape(2, 3, 3, 3).to(device).requires_grad_()
+    matrix = numbers[:36].sin().reshape(36, 1).to(device)
+    maps = F.conv2d(picture, kernel).relu().flatten(start_dim=2)
+    (maps @ matrix).square().mean().backward()
     assert kernel.grad is not None
     return kernel.grad.cpu()

@@ -51,7 +51,7 @@ def parse(text: str) -> NotebookNode:
             )
         raw["nbformat_minor"] = max(5, raw.get("nbformat_minor", 0))
         give_ids(raw.get("cells", []))
-        notebook: NotebookNode = nbformat.reads(  # type: ignore[no-untyped-call]
+        notebook: NotebookNode = nbformat.reads(
             json.dumps(raw), as_version=4
         )
         nbformat.validate(notebook)
@@ -88,7 +88,7 @@ def load(path: Path) -> str:
 
 def serialise(notebook: NotebookNode) -> str:
     """The text of a notebook's file: the same notebook always gives the same text."""
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)
     return text.rstrip("\n") + "\n"
 
 

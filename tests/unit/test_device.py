@@ -2,12 +2,17 @@
 
 import operator
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from course_utils import (
     describe_device,
@@ -18,6 +23,15 @@ from course_utils import (
 )
 
 Listed = Callable[..., None]
+
+
+class Card:
+    """What PyTorch says of a GPU."""
+
+    name, total_memory = "Example 9000", 16 * 2**30
+
+    def __init__(self, device: torch.device | str) -> None:
+        self.uuid = f"id-{torch.device(device).index}"
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +92,27 @@ def test_of_several_gpus_the_one_with_most_free_memory(
     free = [2, 7, 5]
     listed("cuda", gpus=3)
     trial()
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (free[gpu.index], 8))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: Card(gpu))
+    monkeypatch.setattr(
+        torch.cuda, "mem_get_info", lambda gpu: (free[gpu.index] << 20, 8 << 20)
+    )
+    assert str(pick_device()) == "cuda:1"
+
+
+def test_the_drivers_tool_is_asked_first(
+    listed: Listed,
+    trial: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nprintf 'GPU-id-0, 1 MiB\\nGPU-id-1, 9 MiB\\n'")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    listed("cuda", gpus=2)
+    trial()
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: Card(gpu))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: pytest.fail("not asked"))
     assert str(pick_device()) == "cuda:1"
 
 
@@ -87,11 +121,12 @@ def test_a_gpu_that_cannot_be_asked_comes_last(
 ) -> None:
     def ask(gpu: torch.device) -> tuple[int, int]:
         if gpu.index == 0:
-            raise RuntimeError("CUDA error: device-side trouble")
-        return 1, 8
+            raise AssertionError("invalid device id")
+        return 1 << 20, 8 << 20
 
     listed("cuda", gpus=2)
     trial()
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: Card(gpu))
     monkeypatch.setattr(torch.cuda, "mem_get_info", ask)
     assert str(pick_device()) == "cuda:1"
 
@@ -129,6 +164,23 @@ def test_a_listed_gpu_is_passed_over_for_real() -> None:
         patch.setitem(device.ACCELERATORS, "cuda", lambda: True)
         patch.setattr(torch.cuda, "device_count", lambda: 1)
         assert pick_device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_where_the_caller_has_switched_gradients_off_the_trial_still_works(
+    context: Callable[[], AbstractContextManager[None]],
+) -> None:
+    expected = device._trial_gradient("cpu")
+    with context():
+        assert torch.equal(device._trial_gradient("cpu"), expected)
+
+
+def test_the_callers_default_dtype_does_not_reach_the_trial() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert device._trial_gradient("cpu").dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_the_trial_notices_wrong_numbers() -> None:
@@ -178,10 +230,7 @@ def test_a_device_in_words() -> None:
 
 
 def test_a_gpu_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Card:
-        name, total_memory = "Example 9000", 16 * 2**30
-
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Card)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: Card(gpu))
     assert describe_device("cuda:0").startswith("Example 9000 with 16 GiB, PyTorch ")
 
 
@@ -191,6 +240,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
         return float(np.random.rand()), torch.rand(()).item()
 
     assert draw() == draw()
+    seed_everything(np.int64(3))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "3", None])
@@ -199,31 +249,100 @@ def test_a_seed_is_a_whole_number(seed: object) -> None:
         seed_everything(seed)  # type: ignore[arg-type]
 
 
-def test_free_memory_lets_go_of_what_a_failed_call_held(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Batch:
-        alive = 0
+class Batch:
+    """Something large, of which we can tell whether it is still there."""
 
-        def __init__(self) -> None:
-            Batch.alive += 1
+    alive = 0
 
-        def __del__(self) -> None:
-            Batch.alive -= 1
+    def __init__(self) -> None:
+        Batch.alive += 1
 
-    def train() -> None:
-        batch = Batch()
-        try:
-            raise MemoryError(f"{batch} is too large")
-        except MemoryError:
-            raise RuntimeError("out of memory") from None
+    def __del__(self) -> None:
+        Batch.alive -= 1
 
+
+def fail_with_a_batch() -> None:
+    batch = Batch()
+    raise MemoryError(f"{batch} is too large")
+
+
+def as_it_is() -> None:
+    fail_with_a_batch()
+
+
+def as_a_cause() -> None:
     try:
-        train()
-    except RuntimeError as error:
-        # What Python and IPython do when an error reaches the top.
+        fail_with_a_batch()
+    except MemoryError as error:
+        raise RuntimeError("out of memory") from error
+
+
+def as_a_context() -> None:
+    try:
+        fail_with_a_batch()
+    except MemoryError:
+        raise RuntimeError("out of memory") from None
+
+
+def in_a_group() -> None:
+    try:
+        fail_with_a_batch()
+    except MemoryError as error:
+        raise ExceptionGroup("several", [error]) from None
+
+
+@pytest.mark.parametrize("fail", [as_it_is, as_a_cause, as_a_context, in_a_group])
+def test_free_memory_lets_go_of_what_a_failed_call_held(
+    fail: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        fail()
+    except Exception as error:
+        # What Python and IPython do when an error reaches the top: remember it, and
+        # look at every frame's variables to print the traceback.
         monkeypatch.setattr(sys, "last_value", error, raising=False)
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            assert frame.f_locals is not None
+        del frame
     assert Batch.alive == 1
     free_memory()
     assert Batch.alive == 0
+
+
+def test_free_memory_is_not_caught_in_a_circle_of_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = ValueError("one"), ValueError("other")
+    one.__context__, other.__context__ = other, one
+    monkeypatch.setattr(sys, "last_value", one, raising=False)
     free_memory()
+
+
+def test_free_memory_says_when_only_a_restart_helps(
+    listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    listed("cuda")
+    monkeypatch.setattr(torch.cuda, "empty_cache", fail)
+    with pytest.raises(RuntimeError, match=r"cuda has stopped .* restart the kernel"):
+        free_memory()
+
+
+def test_free_memory_works_in_a_notebook() -> None:
+    """In a real kernel, whose IPython looks at every frame and keeps tracebacks."""
+    cells = [
+        "import torch, weakref\nfrom course_utils import free_memory\nheld = []",
+        "def step():\n    batch = torch.zeros(9)\n    held.append(weakref.ref(batch))\n"
+        "    raise MemoryError",
+        "step()",
+        "this is a syntax error",
+        "free_memory()\nassert held[0]() is None",
+    ]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells]
+    )
+    for cell in notebook.cells[2:4]:
+        cell.metadata["tags"] = ["raises-exception"]
+    NotebookClient(notebook, kernel_name="python3").execute()
