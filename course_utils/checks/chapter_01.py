@@ -38,9 +38,9 @@ def _cubic(x: float) -> float:
     return x**3 - 2 * x
 
 
-def _points() -> tuple[torch.Tensor, torch.Tensor]:
+def _points(a: float, b: float, c: float) -> tuple[torch.Tensor, torch.Tensor]:
     x = torch.linspace(-1, 1, 21)
-    return x, 2 * x**2 - x + 0.5
+    return x, a * x**2 + b * x + c
 
 
 def _best_fit(columns: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
@@ -87,6 +87,12 @@ EXERCISES = {
             (
                 lambda size: (torch.arange(size * size) % 2).reshape(size, size),
                 "Good for odd sizes, but with an even size every row starts alike.",
+            ),
+            (
+                lambda size: torch.tensor([[0, 1], [1, 0]]).repeat(
+                    size // 2, size // 2
+                ),
+                "Good for even sizes; a board may have an odd size, too.",
             ),
         ],
         look_at=lambda board: (board(4), board(5)),
@@ -169,13 +175,17 @@ EXERCISES = {
                 lambda x, y: _descent(x, y, 0.1),
                 "On the way, but not there: take more steps, or longer ones.",
             ),
+            (
+                lambda x, y: torch.stack([y.new_zeros(()), y.new_zeros(()), y.mean()]),
+                "Only c has moved: has the prediction the same shape as y?",
+            ),
             (_line, "This is the best straight line: the term a * x**2 is missing."),
             (
                 lambda x, y: torch.full((3,), torch.nan),
                 "The numbers exploded to NaN: take a smaller learning rate.",
             ),
         ],
-        look_at=lambda fit: fit(*_points()),
+        look_at=lambda fit: [fit(*_points(2, -1, 0.5)), fit(*_points(-1, 0.5, 2))],
         tolerance=0.02,
     ),
 }

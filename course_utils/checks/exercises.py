@@ -29,25 +29,22 @@ class Exercise:
 
     def verdict(self, answer: Any) -> str:
         """What to tell a learner who answers `answer`: one or two sentences."""
-        if _is_open(answer):
+        if _has_dots(answer):
             return "not yet. Put your answer in place of the three dots."
         if callable(self.right) and not callable(answer):
             return f"not quite. The answer is a function, not {_a(answer)}."
         try:
             seen = self.look_at(answer)
         except Exception as error:  # whatever a learner's code may raise
-            return f"not quite. Your answer stops with {type(error).__name__}: {error}"
-        if _is_open(seen) or seen is None:
-            where = (
-                "Your function returns" if callable(self.right) else "Your answer is"
-            )
-            return f"not yet. {where} nothing so far."
+            return f"not quite. Your answer stops with {_in_one_line(error)}"
+        if _is_open(seen):
+            what = "Your function returns" if callable(self.right) else "Your answer is"
+            return f"not yet. {what} nothing so far."
         right = self.look_at(self.right)
         if same(seen, right, self.tolerance):
             return "correct."
-        return (
-            f"not quite. {self._hint(seen) or difference(seen, right, self.tolerance)}"
-        )
+        hint = self._hint(seen) or difference(seen, right, self.tolerance)
+        return f"not quite. {hint}"
 
     def _hint(self, seen: Any) -> str | None:
         """The hint of the usual mistake that leads to what is `seen`, if it is one."""
@@ -120,6 +117,8 @@ def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str:
 
 def _difference_of_numbers(seen: Any, right: Any) -> str:
     mine, wanted = _as_tensor(seen), _as_tensor(right)
+    if mine is None and isinstance(seen, (int, float)):
+        return "That number is too large to be right."
     if mine is None or (_is_sequence(right) and not _is_sequence(seen)):
         return f"You give {_a(seen)} where {_a(right)} is wanted."
     if wanted is None or wanted.ndim == mine.ndim == 0:
@@ -132,11 +131,15 @@ def _difference_of_numbers(seen: Any, right: Any) -> str:
     return f"The shape is right; the worst of the numbers is off by {off:.2g}."
 
 
-def _is_open(answer: Any) -> bool:
+def _has_dots(answer: Any) -> bool:
     """Whether the three dots of the stub still stand, alone or among other values."""
-    if answer is ...:
-        return True
-    return _is_sequence(answer) and any(_is_open(part) for part in answer)
+    return answer is ... or (_is_sequence(answer) and any(map(_has_dots, answer)))
+
+
+def _is_open(seen: Any) -> bool:
+    """Whether there is nothing to compare: dots, or None from a missing `return`."""
+    nothing = seen is None or seen is ...
+    return nothing or (_is_sequence(seen) and any(map(_is_open, seen)))
 
 
 def _is_sequence(answer: Any) -> bool:
@@ -154,12 +157,12 @@ def _as_tensor(answer: Any) -> torch.Tensor | None:
         if _is_sequence(answer):
             return torch.stack([_numbers(part) for part in answer])
         return _numbers(answer)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
 
 
 def _numbers(answer: Any) -> torch.Tensor:
-    numbers = torch.as_tensor(answer).detach().cpu()
+    numbers = torch.as_tensor(answer).detach().cpu().to_dense()
     if numbers.is_complex():
         raise TypeError("complex numbers have no order")
     return numbers.to(torch.float64)
@@ -171,3 +174,10 @@ def _a(thing: Any) -> str:
         return "a number"
     kind = type(thing).__name__
     return f"an {kind}" if kind[0].lower() in "aeiou" else f"a {kind}"
+
+
+def _in_one_line(error: Exception) -> str:
+    """The error as Python would name it, without what follows the first line."""
+    message = str(error).strip().partition("\n")[0]
+    name = type(error).__name__
+    return f"{name}: {message}" if message else f"{name}."

@@ -24,6 +24,11 @@ MISTAKES = [
     for place in range(len(exercise.wrong))
 ]
 
+
+def _fail_at_length(*_: Any) -> None:
+    raise ValueError("one line\nand another")
+
+
 NONSENSE: dict[str, Any] = {
     "None": None,
     "an object": object(),
@@ -34,8 +39,11 @@ NONSENSE: dict[str, Any] = {
     "a ragged list": [[1], [2, 3]],
     "an empty tensor": torch.empty(0),
     "a complex number": torch.tensor(2 + 3j),
+    "a sparse tensor": torch.eye(2).to_sparse(),
+    "a huge number": 10**400,
     "an array of text": np.array(["a"]),
     "a function that fails": lambda: 1 / 0,
+    "a function that fails at length": _fail_at_length,
     "a function that returns nonsense": lambda *_: [None, object()],
     "a type": int,
 }
@@ -107,6 +115,13 @@ def test_no_answer_is_so_wrong_that_check_fails(name: str, kind: str) -> None:
     verdict = EXERCISES[name].verdict(NONSENSE[kind])
     assert re.match(r"not (yet|quite)\. \S", verdict)
     assert "\n" not in verdict
+
+
+@every_exercise
+def test_a_forgotten_return_is_named(name: str) -> None:
+    if callable(EXERCISES[name].right):
+        verdict = EXERCISES[name].verdict(lambda *_: None)
+        assert verdict == "not yet. Your function returns nothing so far."
 
 
 def test_check_prints_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
