@@ -1,12 +1,17 @@
 """Figures to play with: every choice drawn, in one piece of HTML that asks nobody."""
 
 import base64
+import contextlib
 import json
 import re
+from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from course_utils import explore
@@ -26,13 +31,23 @@ def html_of(**choices: object) -> str:
 
 def test_every_combination_is_a_frame() -> None:
     player = explore(bar, height=[1, 2, 3], colour=["C0", "C1"])
-    assert len(player.frames) == 6
-    assert len(set(player.frames)) == 6
-    assert all(frame.startswith(b"\x89PNG") for frame in player.frames)
+    assert len({frame.png for frame in player.frames}) == 6
+    assert all(frame.png.startswith(b"\x89PNG") for frame in player.frames)
 
 
-def test_no_figure_is_left_open() -> None:
-    explore(bar, height=[1, 2])
+def draws_and_fails(height: int) -> Figure:
+    bar(height)
+    raise ArithmeticError
+
+
+def draws_and_returns_axes(height: int) -> Figure:
+    return bar(height).axes[0]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("draw", [bar, draws_and_fails, draws_and_returns_axes])
+def test_no_figure_is_left_open(draw: Callable[..., Figure]) -> None:
+    with contextlib.suppress(ArithmeticError, TypeError):
+        explore(draw, height=[1, 2])
     assert plt.get_fignums() == []
 
 
@@ -44,8 +59,21 @@ def test_the_same_choices_give_the_same_html() -> None:
 def test_numbers_get_a_slider_and_words_a_list() -> None:
     html = html_of(height=[1, 2.5], colour=["C0", "C1"])
     assert html.count('type="range"') == 1
-    assert "<output>1</output>" in html
-    assert "<select><option>C0</option><option>C1</option></select>" in html
+    assert "<select><option>C0</option><option selected>C1</option></select>" in html
+
+
+@pytest.mark.parametrize(
+    "heights", [np.arange(3), torch.linspace(0, 1, 3), [np.float32(0.5)], range(3)]
+)
+def test_numbers_of_any_kind_get_a_slider(heights: Iterable[Any]) -> None:
+    assert html_of(height=heights).count('type="range"') == 1
+
+
+def test_it_first_stands_in_the_middle() -> None:
+    html = html_of(height=[1, 2, 3])
+    middle = base64.b64encode(explore(bar, height=[2]).frames[0].png).decode()
+    assert f'<img src="data:image/png;base64,{middle}"' in html
+    assert "<output>2</output>" in html
 
 
 def test_equal_frames_are_stored_once() -> None:
@@ -53,13 +81,24 @@ def test_equal_frames_are_stored_once() -> None:
     found = re.search(r"const data = (\{.*\});", html)
     assert found is not None
     assert json.loads(found[1])["places"] == [0, 1, 0, 0]
-    assert html.count("data:image/png;base64,") == 2
+    assert len(json.loads(found[1])["pictures"]) == 2
 
 
 def test_words_describe_the_figure() -> None:
     assert 'alt="A bar whose height you choose"' in html_of(height=[1])
     unnamed = explore(lambda height: bar(height), height=[1])
     assert 'alt="&lt;lambda&gt;"' in unnamed._repr_html_()
+
+
+def test_titles_of_frames_are_told_too() -> None:
+    html = explore(titled, height=[1, 2])._repr_html_()
+    assert '"titles": ["bar 1", "bar 2 <\\/script>"]' in html.replace("<\\/b>", "")
+
+
+def titled(height: int) -> Figure:
+    figure = bar(height)
+    figure.axes[0].set_title(f"bar {height}" + (height == 2) * " </script>")
+    return figure
 
 
 def test_words_of_authors_cannot_break_the_page() -> None:
@@ -82,7 +121,7 @@ def test_a_notebook_without_html_shows_what_it_is() -> None:
 
 def test_frames_are_small() -> None:
     frame = explore(bar, height=[1]).frames[0]
-    assert len(base64.b64encode(frame)) < 4000
+    assert len(base64.b64encode(frame.png)) < 4000
 
 
 def test_what_it_cannot_draw_it_names() -> None:
