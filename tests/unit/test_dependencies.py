@@ -70,7 +70,7 @@ def test_conda_and_binder_install_from_pyproject() -> None:
     others = [part for part in conda["dependencies"] if isinstance(part, str)]
     assert [part.partition("=")[0] for part in others] == ["python", "pip"]
     binder = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
-    assert binder == ["--constraint constraints.txt", "--editable .[lab]"]
+    assert binder == ["--constraint ../constraints.txt", "--editable .[lab]"]
 
 
 def test_no_file_names_a_host_to_install_from() -> None:
