@@ -1,7 +1,6 @@
 """What every test run shares: no downloads, and a header that says what is used."""
 
 import os
-from pathlib import Path
 
 
 def pytest_configure() -> None:
@@ -17,9 +16,11 @@ def pytest_report_header() -> list[str]:
 
 
 def _data_in_use() -> str:
-    folder = os.environ.get("COURSE_DATA")
-    if os.environ["COURSE_OFFLINE"] != "1":
+    from course_utils.data.fetch import folders, offline
+
+    if not offline():
         return "prepared data where there is some, downloads otherwise"
-    if folder and any(Path(folder).glob("*.npz")):
-        return f"prepared data in {folder}"
+    for folder in folders():
+        if any(folder.glob("*.npz")):
+            return f"prepared data in {folder}"
     return "stand-ins (set COURSE_DATA to a folder of prepared data to use that)"
