@@ -51,9 +51,7 @@ def parse(text: str) -> NotebookNode:
             )
         raw["nbformat_minor"] = max(5, raw.get("nbformat_minor", 0))
         give_ids(raw.get("cells", []))
-        notebook: NotebookNode = nbformat.reads(
-            json.dumps(raw), as_version=4
-        )
+        notebook: NotebookNode = nbformat.reads(json.dumps(raw), as_version=4)
         nbformat.validate(notebook)
     except json.JSONDecodeError as error:
         raise NotebookError(

@@ -38,16 +38,21 @@ def said(build: subprocess.CompletedProcess[str]) -> str:
     return build.stdout + build.stderr
 
 
-def chapters() -> list[str]:
-    """List the chapters in _toc.yml, without suffix."""
+def listed_pages() -> list[str]:
+    """List the pages in _toc.yml after the first, without suffix."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    return [page["file"] for part in toc["parts"] for page in part["chapters"]]
+
+
+def chapters() -> list[str]:
+    """List the pages that are notebooks, without suffix."""
+    return [page for page in listed_pages() if page.startswith("notebooks/")]
 
 
 def all_pages() -> list[str]:
     """List every page of the finished book, without suffix."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *chapters(), "search"]
+    return [toc["root"], *listed_pages(), "search"]
 
 
 def small_copy(folder: Path) -> Path:
@@ -55,9 +60,9 @@ def small_copy(folder: Path) -> Path:
     folder.mkdir()
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(
-        ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for name in ("book", "course_utils"):  # one page is made from the docstrings
+        unneeded = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
     for chapter in chapters():
         path = folder / f"{chapter}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)

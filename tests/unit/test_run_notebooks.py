@@ -1,11 +1,13 @@
 """The tool that runs the chapters and stores their outputs in one form."""
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import run_notebooks
 from normal_form import (
@@ -48,6 +50,12 @@ def raw(cells: Cells, **metadata: Any) -> str:
 def settled(*cells: dict[str, Any], **metadata: Any) -> Any:
     """The notebook in normal form, as plain JSON with joined lines."""
     return normalise(parse(raw(list(cells), **metadata)))
+
+
+def png(picture: Image.Image) -> str:
+    content = io.BytesIO()
+    picture.save(content, format="png")
+    return base64.b64encode(content.getvalue()).decode()
 
 
 def write(folder: Path, *cells: dict[str, Any], name: str = "chapter.ipynb") -> Path:
@@ -98,8 +106,17 @@ def test_versions_and_widgets_leave_the_metadata_and_a_wish_for_a_gpu_stays() ->
     assert "version" not in notebook.metadata.language_info
 
 
+def test_a_picture_is_stored_with_few_colours_and_only_reduced_once() -> None:
+    picture = png(Image.effect_noise((64, 64), 50).convert("RGB"))
+    figure = {"output_type": "display_data", "metadata": {}}
+    once = settled(code("", figure | {"data": {"image/png": picture}})).cells[0].outputs
+    assert len(once[0].data["image/png"]) < len(picture)
+    assert settled(code("", once[0])).cells[0].outputs == once
+
+
 def test_printed_pieces_are_joined_but_not_across_a_figure() -> None:
-    figure = {"output_type": "display_data", "metadata": {}, "data": {"image/png": ""}}
+    figure: dict[str, Any] = {"output_type": "display_data", "metadata": {}}
+    figure["data"] = {"image/png": png(Image.new("RGB", (1, 1)))}
     cell = code("", stream("a"), stream("b"), figure, stream("c"))
     found = settled(cell).cells[0].outputs
     assert [output.get("text") for output in found] == ["ab", None, "c"]
