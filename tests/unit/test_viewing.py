@@ -1,19 +1,38 @@
-"""imshow: what it takes, what it draws and what it refuses."""
+"""Looking at pictures: what each function takes, draws and refuses."""
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from nbclient import NotebookClient
 from PIL import Image
 
-from course_utils import imshow
+from course_utils import PictureDataset
+from course_utils.viewing import (
+    imshow,
+    plot_confusion,
+    plot_history,
+    show_batch,
+    show_kernels,
+    show_masks,
+    show_predictions,
+)
 
+ROOT = Path(__file__).parents[2]
 COLOURS = torch.rand(3, 5, 7)
+
+
+# imshow
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +102,32 @@ def test_values_beyond_0_and_1_are_stretched() -> None:
     assert drawn(int8).tolist() == [[0, 1]]
 
 
+def test_fractions_a_little_beyond_0_and_1_are_clipped() -> None:
+    picture = np.array([[-0.01, 0.0, 0.4, 1.0, 1.01]])
+    np.testing.assert_array_equal(drawn(picture), [[0, 0, 0.4, 1, 1]])
+    for edge in (-0.011, 1.011):
+        stretched = drawn(torch.tensor([[edge, 0.4, 0.6]]))
+        assert {0.0, 1.0} <= set(stretched.ravel().tolist())
+    whole = drawn(torch.tensor([[-1, 0, 256]]))  # whole numbers are never rounded
+    np.testing.assert_allclose(whole, [[0, 1 / 257, 1]])
+
+
+def test_rounding_does_not_change_the_contrast_of_a_normalised_picture() -> None:
+    picture = torch.linspace(0, 1, 50).expand(5, 50)
+    normalised = ((picture - 0.4) / 0.2).to(torch.bfloat16)
+    shades = drawn(normalised, mean=0.4, std=0.2)
+    np.testing.assert_allclose(shades, picture, rtol=0, atol=2e-3)
+    assert (shades.min(), shades.max()) == (0, 1)
+
+
 def test_a_normalisation_is_undone() -> None:
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
     column = torch.tensor([mean, std])[:, :, None, None]
     normalised = (COLOURS - column[0]) / column[1]
     expected = COLOURS.permute(1, 2, 0)
     np.testing.assert_allclose(drawn(normalised, mean=mean, std=std), expected, 0, 1e-6)
+    as_tensors = drawn(normalised, mean=column[0], std=column[1])
+    np.testing.assert_allclose(as_tensors, expected, 0, 1e-6)
     grey = (COLOURS[0] - 0.5) / 0.2
     np.testing.assert_allclose(
         drawn(grey, mean=[0.5], std=[0.2]), COLOURS[0], rtol=0, atol=1e-6
@@ -110,45 +149,290 @@ def test_it_draws_where_it_is_told() -> None:
 @pytest.mark.parametrize(
     ("picture", "sentence"),
     [
-        (torch.rand(8, 3, 4, 4), r"one picture and got 8 .* batch\[0\]"),
+        (torch.rand(8, 3, 4, 4), r"got \(8, 3, 4, 4\): pick one, .* batch\[0\]"),
         (torch.rand(5), r"a picture has the shape .* got \(5,\)"),
         (torch.rand(0, 4), r"no side of length 0; got \(0, 4\)"),
-        (torch.rand(2, 5, 7), r"1, 3 or 4 channels.*\(2, 5, 7\) has neither"),
+        (torch.rand(2, 5, 7), r"1, 3 or 4 channels.*got \(2, 5, 7\)"),
         (torch.tensor([[0.5, torch.nan]]), "1 of the picture's 2 values are NaN"),
         (torch.ones(2, 2, dtype=torch.complex64), "draws numbers, not a .*complex64"),
         (None, "draws numbers, not a NoneType"),
         ("cat.jpg", "draws numbers, not a str"),
+        ([[1, 2], [3]], "this list cannot be read as a picture"),
+        (
+            torch.rand(2, 2, device="meta"),
+            "this Tensor cannot be read as a picture.* no data",
+        ),
     ],
+    ids=lambda value: value[:12] if isinstance(value, str) else "picture",
 )
 def test_what_it_cannot_draw_it_names(picture: Any, sentence: str) -> None:
     with pytest.raises((TypeError, ValueError), match=sentence):
         imshow(picture)
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"mean": [0.5]}, "needs both mean and std"),
-        ({"mean": [0.5, 0.5], "std": [1, 1]}, "has 3 channels, but mean has 2 numbers"),
-    ],
+def test_a_normalisation_of_other_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"shapes \(5,7,3\) \(2,\)"):
+        imshow(COLOURS, mean=[0.5, 0.5], std=[1, 1])
+
+
+def test_bytes_are_not_normalised_and_stay_as_they_are() -> None:
+    bytes_ = torch.tensor([[0, 255]], dtype=torch.uint8)
+    assert drawn(bytes_, mean=0.5, std=0.25).tolist() == [[0, 1]]
+
+
+DTYPES = ["?", "u1", "i1", "u2", ">i2", "i8", "u8", "f2", "f4", ">f4", "f8"]
+numbers = st.sampled_from(DTYPES).flatmap(
+    lambda dtype: arrays.arrays(
+        np.dtype(dtype),
+        st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 4])),
+    )
 )
-def test_a_wrong_normalisation_is_named(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        imshow(COLOURS, **options)
 
 
+@settings(deadline=None)  # a busy machine may take long to draw one
 @given(
-    sides=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    channels=st.sampled_from([None, 1, 3, 4]),
-    seed=st.integers(0, 2**16),
-    scale=st.sampled_from([1e-3, 1.0, 300.0]),
+    pixels=numbers,
+    first=st.booleans(),
+    steps=st.tuples(*[st.sampled_from([1, -1, 2])] * 2),
+    flat=st.booleans(),
 )
-def test_every_picture_of_numbers_is_drawn_between_0_and_1(
-    sides: tuple[int, int], channels: int | None, seed: int, scale: float
+def test_any_picture_is_drawn_or_the_reason_given(
+    pixels: np.ndarray, first: bool, steps: tuple[int, int], flat: bool
 ) -> None:
-    shape = sides if channels is None else (channels, *sides)
-    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    pixels = drawn(values * scale)
-    assert pixels.shape[:2] == sides or channels is None
-    assert pixels.min() >= 0
-    assert pixels.max() <= 1
+    pixels = pixels[:: steps[0], :: steps[1]]
+    height, width, channels = pixels.shape
+    picture = (
+        pixels[:, :, 0] if flat else np.moveaxis(pixels, 2, 0) if first else pixels
+    )
+    if not np.isfinite(picture).all():
+        with pytest.raises(ValueError, match="values are NaN or infinite"):
+            imshow(picture)
+        return
+    shades = drawn(picture)
+    assert shades.min() >= 0
+    assert shades.max() <= 1
+    if flat:
+        assert shades.shape == (height, width)
+    elif not first or width not in (1, 3, 4):
+        assert shades.shape[:2] == (height, width)
+        assert shades.shape[2:] == ((channels,) if channels > 1 else ())
+
+
+@settings(deadline=None)
+@given(
+    pixels=arrays.arrays(np.float32, (3, 4, 5), elements=st.floats(0, 1, width=32)),
+    mean=st.tuples(*[st.floats(-1, 1)] * 3),
+    std=st.tuples(*[st.floats(0.1, 2)] * 3),
+    turned=st.booleans(),
+)
+def test_a_normalised_picture_comes_back(
+    pixels: np.ndarray, mean: Any, std: Any, turned: bool
+) -> None:
+    picture = torch.from_numpy(pixels)
+    picture = picture.transpose(1, 2) if turned else picture
+    shift, scale = (torch.tensor(numbers)[:, None, None] for numbers in (mean, std))
+    shades = drawn((picture - shift) / scale, mean=mean, std=std)
+    np.testing.assert_allclose(shades, picture.permute(1, 2, 0), atol=1e-5)
+
+
+# show_batch and show_predictions
+
+FOUR = torch.rand(4, 3, 6, 6)
+LABELS = torch.tensor([0, 1, 1, 0])
+INSECTS = ["ant", "bee"]
+SET = PictureDataset(FOUR, LABELS, INSECTS)
+
+BATCHES: dict[str, tuple[Any, ...]] = {
+    "a batch": (FOUR, LABELS),
+    "an array": (FOUR.numpy(), LABELS.numpy()),
+    "pictures of many sizes": ([torch.rand(3, 4 + i, 9 - i) for i in range(4)], LABELS),
+    "a data set": (SET,),
+    "labels in a list": (FOUR, [0, 1, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("form", BATCHES)
+def test_pictures_stand_under_the_names_of_their_classes(form: str) -> None:
+    axes = show_batch(*BATCHES[form], classes=INSECTS)
+    assert [ax.get_title() for ax in axes] == ["ant", "bee", "bee", "ant"]
+
+
+def test_only_as_many_as_asked_for_are_drawn_in_rows() -> None:
+    axes = show_batch(SET, count=3, columns=2)
+    assert len(axes) == len(axes[0].figure.axes) == 3
+    rows = [ax.get_subplotspec().rowspan.start for ax in axes]  # type: ignore[union-attr]
+    assert rows == [0, 0, 1]
+
+
+def test_without_labels_or_with_masks_there_are_no_titles() -> None:
+    assert show_batch(FOUR)[0].get_title() == ""
+    with_masks = PictureDataset(FOUR, torch.zeros(4, 6, 6).long(), INSECTS)
+    assert show_batch(with_masks)[0].get_title() == ""
+    assert show_batch(FOUR, LABELS)[1].get_title() == "1"
+
+
+SCORES = torch.tensor([[9.0, 0], [9, 0], [0, 9], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "scores", [SCORES, SCORES.softmax(1)], ids=["scores", "chances"]
+)
+def test_right_and_wrong_differ_in_sign_and_frame(scores: torch.Tensor) -> None:
+    axes = show_predictions(SET, scores)
+    assert [ax.get_title() for ax in axes] == [
+        "✓ ant 100%\n",
+        "✗ ant 100%\ntrue: bee",
+        "✓ bee 100%\n",
+        "✗ bee 73%\ntrue: ant",
+    ]
+    right, wrong = (axes[i].spines["left"] for i in (0, 1))
+    assert right.get_linestyle() != wrong.get_linestyle()
+    assert right.get_linewidth() < wrong.get_linewidth()
+
+
+def test_without_labels_only_the_guess_is_told() -> None:
+    axes = show_predictions(FOUR, SCORES, classes=INSECTS)
+    assert axes[3].get_title() == "bee 73%"
+
+
+# show_kernels and show_masks
+
+
+def test_kernels_share_one_scale_with_0_in_the_middle() -> None:
+    layer = torch.nn.Conv2d(3, 6, 5)
+    image = show_kernels(layer).images[0]
+    strongest = layer.weight.abs().max().item()
+    assert image.get_clim() == pytest.approx((-strongest, strongest))
+    first = np.asarray(image.get_array())[:5, :5]
+    np.testing.assert_allclose(first, layer.weight[0, 0].detach())
+    second_row = np.asarray(image.get_array())[6:11, 12:17]
+    np.testing.assert_allclose(second_row, layer.weight[2, 1].detach())
+
+
+def test_small_kernels_show_their_weights_and_many_say_how_many() -> None:
+    sobel = torch.tensor([[[[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]]])
+    texts = [text.get_text() for text in show_kernels(sobel).texts]
+    assert texts == ["1", "0", "-1", "2", "0", "-2", "1", "0", "-1"]
+    ax = show_kernels(torch.zeros(64, 20, 3, 3))
+    assert ax.get_xlabel() == "kernel (the first 16 of 64)"
+    assert ax.get_ylabel() == "input channel (the first 8 of 20)"
+
+
+def test_a_mask_is_outlined_with_a_line_style_for_each_class() -> None:
+    mask = torch.tensor([0, 1, 2]).repeat_interleave(4).expand(12, 12)
+    axes = show_masks(
+        torch.rand(1, 12, 12), mask, mask.T, classes=["air", "fat", "bone"]
+    )
+    titles = [ax.get_title() for ax in axes]
+    assert titles == ["picture", "mask", "prediction, 33.3% right"]
+    assert not axes[0].collections
+    legend = axes[1].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["fat", "bone"]
+    fat, bone = legend.get_lines()
+    assert fat.get_linestyle() != bone.get_linestyle()
+
+
+@pytest.mark.parametrize("value", [True, False], ids=str)
+def test_a_mask_of_one_class_needs_no_outline(value: bool) -> None:
+    _, ax = show_masks(torch.rand(8, 8), torch.full((1, 8, 8), value))
+    assert not ax.collections
+
+
+# plot_history and plot_confusion
+
+HISTORY = {
+    "train_loss": [0.9, 0.5, 0.4],
+    "val_loss": [0.8, 0.6, 0.7],
+    "train_accuracy": [0.5, 0.7, 0.8],
+    "val_accuracy": [0.4, 0.6, 0.7],
+    "seconds": [1.0, 1.0, 1.0],
+}
+
+
+@pytest.mark.parametrize(
+    "history", [HISTORY, SimpleNamespace(**HISTORY)], ids=["dictionary", "object"]
+)
+def test_a_history_has_a_panel_for_each_measure(history: Any) -> None:
+    loss, right = plot_history(history)
+    assert [loss.get_title(), right.get_title()] == ["loss", "accuracy"]
+    training, validation, best = loss.lines
+    assert list(np.asarray(training.get_xdata())) == [1, 2, 3]
+    assert training.get_linestyle() != validation.get_linestyle()
+    assert best.get_label() == "best: epoch 2"
+    assert right.lines[2].get_label() == "best: epoch 3"
+
+
+def test_gaps_and_empty_lists_in_a_history_are_left_out() -> None:
+    history = {"train_loss": [1.0], "val_loss": [], "val_accuracy": [None, math.nan]}
+    loss, right = plot_history(history)
+    assert [len(loss.lines), len(right.lines)] == [1, 1]
+
+
+def test_a_confusion_matrix_shows_counts_shaded_by_row() -> None:
+    ax = plot_confusion(torch.tensor([[900, 100], [0, 0]]), INSECTS)
+    assert [text.get_text() for text in ax.texts] == ["900", "100", "0", "0"]
+    assert [text.get_color() for text in ax.texts[:2]] == ["white", "black"]
+    shades = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(shades, [[0.9, 0.1], [0.0, 0.0]])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == INSECTS
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+
+
+# What they have in common
+
+CALLS: dict[str, Any] = {
+    "show_batch": lambda: show_batch(FOUR),
+    "show_predictions": lambda: show_predictions(SET, SCORES),
+    "show_masks": lambda: show_masks(FOUR[0], FOUR[0, 0] > 0.5),
+    "plot_history": lambda: plot_history(HISTORY),
+}
+ONE: dict[str, Any] = {
+    "imshow": lambda **where: imshow(COLOURS, **where),
+    "show_kernels": lambda **where: show_kernels(torch.rand(2, 1, 3, 3), **where),
+    "plot_confusion": lambda **where: plot_confusion([[1, 2], [3, 4]], **where),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_one_drawing_goes_on_the_given_axes(name: str) -> None:
+    _, ax = plt.subplots()
+    assert ONE[name](ax=ax) is ax
+    assert plt.get_fignums() == [1]
+
+
+@pytest.mark.parametrize("name", [*CALLS, *ONE])
+def test_each_call_opens_one_figure_that_fits_a_page(name: str) -> None:
+    (CALLS | ONE)[name]()
+    assert len(plt.get_fignums()) == 1
+    assert plt.gcf().get_size_inches().max() <= 9
+    plt.gcf().canvas.draw()
+
+
+def test_a_notebook_shows_each_figure_once_and_nothing_else() -> None:
+    calls = ["imshow([[1, 2]]);", "show_batch([[[1]], [[2]]]);", "axes = imshow([[1]])"]
+    start = "from course_utils.viewing import imshow, show_batch"
+    cells = [nbformat.v4.new_code_cell(source) for source in [start, *calls]]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, resources={"metadata": {"path": ROOT}}).execute()
+    for cell in notebook.cells[1:]:
+        assert [output.output_type for output in cell.outputs] == ["display_data"]
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "no picture": (lambda: show_batch([]), "nothing to draw"),
+    "a lone row": (lambda: show_batch(torch.rand(4, 4)), r"a picture has .*\(4,\)"),
+    "few labels": (lambda: show_batch(FOUR, [1]), "shorter"),
+    "no scores": (lambda: show_predictions(FOUR, LABELS), "one row a picture"),
+    "a dense layer": (lambda: show_kernels(torch.nn.Linear(2, 3)), r"not shape \(3, 2"),
+    "chances for a mask": (lambda: show_masks(FOUR[0], FOUR[0, 0]), "class numbers"),
+    "no epochs": (lambda: plot_history({"train_loss": []}), "holds no epoch"),
+    "one name": (lambda: plot_confusion([[1, 2], [3, 4]], ["ant"]), r"labels \(1\)"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_drawn_is_named(name: str) -> None:
+    call, sentence = REFUSED[name]
+    with pytest.raises(ValueError, match=sentence):
+        call()
