@@ -1,4 +1,10 @@
-"""Figures to play with: drawn beforehand, so that they move without a kernel."""
+"""Figures to play with: drawn beforehand, so that they move without a kernel.
+
+Where a reader runs the cell, a live figure stands in front, which is drawn anew for
+every choice. The player comes after it all the same, and hides itself as long as the
+live figure is there: a saved notebook, an exported page or a restarted kernel, none
+of which can bring the live figure back, still have a figure that moves.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,9 @@ import html
 import io
 import itertools
 import json
+import math
 import string
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from numbers import Real
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 200
 COLOURS = 128
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Frame(NamedTuple):
@@ -49,20 +58,26 @@ class Player:
         names = ", ".join(self.choices)
         return f"<figure to play with: {len(self.frames)} frames, choose {names}>"
 
+    @property
+    def key(self) -> str:
+        """A short word for what the figure shows, to tell several on a page apart."""
+        return hashlib.sha256(self._data().encode()).hexdigest()[:12]
+
+    def _data(self) -> str:
+        pictures, places = _without_repeats(self.frames)
+        titles = [frame.title for frame in self.frames]
+        return json.dumps({"pictures": pictures, "places": places, "titles": titles})
+
     def _repr_html_(self) -> str:
         """The player as one piece of HTML, equal for equal frames."""
         template = resources.files("course_utils") / "explore_player.html"
-        pictures = [_as_address(frame.png) for frame in self.frames]
-        kept, places = _without_repeats(pictures)
-        titles = [frame.title for frame in self.frames]
-        data = json.dumps({"pictures": kept, "places": places, "titles": titles})
         return string.Template(template.read_text(encoding="utf-8")).substitute(
-            key=hashlib.sha256(data.encode()).hexdigest()[:12],
-            first=pictures[_middle(self.choices)],
+            key=self.key,
+            first=_as_address(self.frames[_middle(self.choices)].png),
             description=html.escape(self.description),
             controls="\n".join(itertools.starmap(_control, self.choices.items())),
             # Within a script, only this could end it early.
-            data=data.replace("</", "<\\/"),
+            data=self._data().replace("</", "<\\/"),
         )
 
 
@@ -72,6 +87,9 @@ def explore(draw: Callable[..., Figure], /, **choices: Iterable[Any]) -> Player:
     `draw` takes the choices by name and returns a matplotlib figure. The first line
     of its docstring and the title of its first axes tell readers who cannot see the
     figure what it shows. The figure first stands at the middle of every choice.
+
+    When you run the cell yourself, `draw` is called anew at every move, and between
+    two fractions that are offered there are nine more.
 
     >>> def wave(pitch):
     ...     "A sine wave."
@@ -89,10 +107,15 @@ def explore(draw: Callable[..., Figure], /, **choices: Iterable[Any]) -> Player:
             f"these choices make {len(combinations)} frames, and a page should carry "
             f"at most {MOST_FRAMES}: offer fewer values"
         )
+    # Before the frames are drawn, so that the reader need not wait for them.
+    live = _show_live(draw, values) if _somebody_is_there() else None
     frames = [
         _frame(draw, dict(zip(values, combo, strict=True))) for combo in combinations
     ]
-    return Player(_description(draw), values, frames)
+    player = Player(_description(draw), values, frames)
+    if live is not None:
+        live.add_class(f"explore-live-{player.key}")
+    return player
 
 
 def _plain(value: Any) -> Any:
@@ -136,8 +159,9 @@ def _as_address(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def _without_repeats(pictures: Sequence[str]) -> tuple[list[str], list[int]]:
+def _without_repeats(frames: Sequence[Frame]) -> tuple[list[str], list[int]]:
     """The different pictures, and for each frame the number of its picture."""
+    pictures = [_as_address(frame.png) for frame in frames]
     kept = list(dict.fromkeys(pictures))
     return kept, [kept.index(picture) for picture in pictures]
 
@@ -155,7 +179,7 @@ def _control(name: str, values: Sequence[Any]) -> str:
     label = html.escape(name.replace("_", " "))
     texts = [html.escape(_as_text(value)) for value in values]
     first = len(values) // 2
-    if all(isinstance(v, Real) and not isinstance(v, bool) for v in values):
+    if _are_numbers(values):
         shown = html.escape(json.dumps(texts))
         return (
             f'<label><span>{label}</span> <input type="range" min="0" '
@@ -167,5 +191,97 @@ def _control(name: str, values: Sequence[Any]) -> str:
     return f"<label><span>{label}</span> <select>{''.join(options)}</select></label>"
 
 
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(v, Real) and not isinstance(v, bool) for v in values)
+
+
 def _as_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _somebody_is_there() -> bool:
+    """Whether a reader ran this cell, and not a program that stores what it gives.
+
+    With each cell, a notebook says whether there is somebody to answer a question.
+    nbclient, and with it nbconvert and `make notebooks`, and nbval say no.
+    """
+    notebook = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    request: Any = getattr(notebook, "get_parent", dict)()
+    return bool(request and request["content"].get("allow_stdin"))
+
+
+def _show_live(draw: Callable[..., Figure], choices: Mapping[str, list[Any]]) -> Any:
+    """Show sliders and lists that call `draw`; None where ipywidgets is missing."""
+    try:
+        import ipywidgets  # type: ignore[import-untyped]
+        from IPython.display import display
+    except ImportError:
+        return None
+    choice = {name: values[len(values) // 2] for name, values in choices.items()}
+    # A mistake stops this first picture with a traceback, as in any cell.
+    picture = ipywidgets.HTML(_live_picture(draw, choice))
+
+    def control(name: str, values: Sequence[Any]) -> Any:
+        def choose(change: Any) -> None:
+            choice[name] = values[change["new"]]
+            picture.value = _live_picture_or_reason(draw, choice)
+
+        made = _live_control(ipywidgets, name, values, choice[name])
+        made.observe(choose, "value")
+        return made
+
+    controls = [control(n, _with_values_between(v)) for n, v in choices.items()]
+    figure = ipywidgets.VBox([picture, *controls])
+    view = {"version_major": 2, "version_minor": 0, "model_id": figure.model_id}
+    # Where widgets cannot be shown, nothing is to stand in front of the player.
+    display({WIDGET: view, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+    return figure
+
+
+def _with_values_between(values: list[Any]) -> list[Any]:
+    """The same values; if they are fractions, with nine between each and the next."""
+    if not _are_numbers(values) or all(isinstance(v, int) for v in values):
+        return values
+    finer = values[:1]
+    for here, there in itertools.pairwise(values):
+        tenths = range(1, 10) if math.isfinite(there - here) else ()
+        between = [here + (there - here) * tenth / 10 for tenth in tenths]
+        finer += [*(float(_as_text(value)) for value in between), there]
+    return finer
+
+
+def _live_control(ipywidgets: Any, name: str, values: Sequence[Any], now: Any) -> Any:
+    """A slider or a list, as in the player, that gives the number of a value."""
+    kind = ipywidgets.SelectionSlider if _are_numbers(values) else ipywidgets.Dropdown
+    return kind(
+        options=[(_as_text(value), number) for number, value in enumerate(values)],
+        value=next(n for n, value in enumerate(values) if value is now),
+        description=name.replace("_", " "),
+        style={"description_width": "7rem"},
+        layout={"width": "32rem", "max_width": "100%"},
+    )
+
+
+def _live_picture(draw: Callable[..., Figure], choice: dict[str, Any]) -> str:
+    """One frame as HTML, in the words of the player."""
+    png, title = _frame(draw, choice)
+    words = f"{_description(draw)} ({_in_words(choice)})" + (title and f": {title}")
+    return (
+        f'<img src="{_as_address(png)}" alt="{html.escape(words)}" '
+        'style="max-width: 100%; background: #fff; border-radius: 4px">'
+    )
+
+
+def _live_picture_or_reason(draw: Callable[..., Figure], choice: dict[str, Any]) -> str:
+    """The same, or one sentence on what keeps `draw` from it."""
+    try:
+        return _live_picture(draw, choice)
+    except Exception as error:  # whatever the reader's function raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        sentence = f"{draw.__name__} cannot draw {_in_words(choice)}: {reason}"
+        return f'<p role="alert">{html.escape(sentence)}</p>'
+
+
+def _in_words(choice: dict[str, Any]) -> str:
+    named = ((name.replace("_", " "), _as_text(v)) for name, v in choice.items())
+    return ", ".join(f"{name} {text}" for name, text in named)

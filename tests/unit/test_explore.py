@@ -2,19 +2,25 @@
 
 import base64
 import contextlib
+import importlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import IPython
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
 
 from course_utils import explore
+from run_notebooks import Watch, execute
 
 
 def bar(height: int, colour: str = "C0") -> Figure:
@@ -133,3 +139,170 @@ def test_what_it_cannot_draw_it_names() -> None:
         explore(bar, height=range(300))
     with pytest.raises(TypeError, match="print returned NoneType"):
         explore(print, end=["", ""])  # type: ignore[arg-type]
+
+
+# From here on: the live figure, which stands in front of the player.
+
+
+class Notebook:
+    """What a kernel knows of the cell that it runs."""
+
+    def __init__(self, asks: bool) -> None:
+        self.asks = asks
+
+    def get_parent(self) -> dict[str, Any]:
+        return {"content": {"allow_stdin": self.asks}}
+
+
+Live = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> Live:
+    """Call explore as a reader's cell does; give the parts of the live figure."""
+    module = importlib.import_module("course_utils.explore")
+    show, shown = module._show_live, []
+
+    def show_and_note(*what: Any) -> Any:
+        shown.append(show(*what))
+        return shown[-1]
+
+    monkeypatch.setattr(IPython, "get_ipython", lambda: Notebook(asks=True))
+    monkeypatch.setattr(IPython.display, "display", lambda view, raw: None)
+    monkeypatch.setattr(module, "_show_live", show_and_note)
+
+    def start(draw: Callable[..., Figure] = bar, **choices: Iterable[Any]) -> list[Any]:
+        player = explore(draw, **choices)
+        assert shown[-1]._dom_classes == (f"explore-live-{player.key}",)
+        return list(shown[-1].children)
+
+    return start
+
+
+def texts_of(control: Any) -> list[str]:
+    return [text for text, _ in control.options]
+
+
+def test_a_live_figure_is_drawn_anew_for_every_choice(live: Live) -> None:
+    picture, height = live(titled, height=[1, 2, 3])
+    assert 'alt="titled (height 2): bar 2 &lt;/script&gt;"' in picture.value
+    before = picture.value.partition("alt=")[0]
+    height.value = 2
+    assert 'alt="titled (height 3): bar 3"' in picture.value
+    assert picture.value.partition("alt=")[0] != before
+    assert plt.get_fignums() == []
+
+
+def test_a_live_figure_has_the_controls_of_the_player(live: Live) -> None:
+    _, height, colour = live(height=range(3), colour=["C0", "C1"])
+    assert type(height).__name__ == "SelectionSlider"
+    assert type(colour).__name__ == "Dropdown"
+    assert (height.description, colour.description) == ("height", "colour")
+    assert (height.value, colour.value) == (1, 1)
+    assert (texts_of(height), texts_of(colour)) == (["0", "1", "2"], ["C0", "C1"])
+
+
+@pytest.mark.parametrize(
+    ("heights", "offered"),
+    [
+        ([0.001, 0.1, 1], 21),
+        ([1, 0.5], 11),
+        ([0.5], 1),
+        ([1.0, float("inf")], 2),
+        ([1, 3, 5], 3),
+        ([True, False], 2),
+        (["C0", "C1"], 2),
+    ],
+    ids=str,
+)
+def test_between_fractions_there_are_more(
+    live: Live, heights: list[Any], offered: int
+) -> None:
+    control = live(lambda height: bar(1), height=heights)[1]
+    texts = texts_of(control)
+    assert len(texts) == offered
+    assert texts[control.value] == str(heights[len(heights) // 2]).removesuffix(".0")
+
+
+def test_what_is_shown_is_what_is_drawn(live: Live) -> None:
+    drawn: list[float] = []
+
+    def note(height: float) -> Figure:
+        drawn.append(height)
+        return bar(1)
+
+    control = live(note, height=[0.1, 0.3, 1.0])[1]
+    drawn.clear()
+    for number in range(21):
+        control.value = number
+    assert [str(height) for height in drawn[:3]] == ["0.1", "0.12", "0.14"]
+    assert {0.1, 0.3, 1.0} < set(drawn)
+
+
+def test_a_mistake_in_a_live_figure_is_one_sentence(live: Live) -> None:
+    picture, height = live(flaky := Flaky(), height=[1, 2, 3])
+    flaky.broken = True
+    height.value = 2
+    assert picture.value == (
+        '<p role="alert">flaky cannot draw height 3: ArithmeticError: '
+        "3 is &lt;b&gt;too&lt;/b&gt; much</p>"
+    )
+    flaky.broken = False
+    height.value = 0
+    assert "<img" in picture.value
+
+
+class Flaky:
+    """A function that a reader breaks and repairs while the figure is there."""
+
+    __name__, broken = "flaky", False
+
+    def __call__(self, height: int) -> Figure:
+        if self.broken:
+            raise ArithmeticError(f"{height} is <b>too</b> much\nand more")
+        return bar(height)
+
+
+def test_a_first_mistake_is_a_traceback_as_in_any_cell(live: Live) -> None:
+    with pytest.raises(ArithmeticError):
+        live(draws_and_fails, height=[1, 2, 3])
+
+
+def test_without_ipywidgets_there_is_the_player(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert explore(bar, height=[1, 2])._repr_html_() == html_of(height=[1, 2])
+
+
+@pytest.mark.parametrize(
+    "notebook",
+    [None, Notebook(asks=False), object()],
+    ids=["no notebook", "nobody to ask", "no kernel"],
+)
+def test_without_a_reader_there_is_the_player(
+    monkeypatch: pytest.MonkeyPatch, notebook: object
+) -> None:
+    monkeypatch.setattr(IPython, "get_ipython", lambda: notebook)
+    monkeypatch.setattr(IPython.display, "display", pytest.fail)
+    assert explore(bar, height=[1, 2]).frames
+
+
+CELL = """\
+import matplotlib.pyplot as plt
+from course_utils import explore
+
+explore(lambda size: plt.figure(figsize=(size, 1)), size=[1, 2])
+"""
+
+
+def test_a_program_that_runs_a_notebook_stores_the_player_alone() -> None:
+    outputs = []
+    for _ in range(2):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+        execute(notebook, Path(__file__).parents[2], Watch("explore", 1), timeout=60)
+        outputs.append(notebook.cells[0].outputs)
+        assert "widgets" not in notebook.metadata
+    (output,) = outputs[0]
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert outputs[0] == outputs[1]
