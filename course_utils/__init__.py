@@ -1,5 +1,6 @@
 """What the notebooks of Learning to See share. Everything public is listed here."""
 
+from course_utils.checkpoint import load_checkpoint, save_checkpoint
 from course_utils.checks import check, expect
 from course_utils.data import (
     BatchLoader,
@@ -20,25 +21,66 @@ from course_utils.device import (
     seed_everything,
 )
 from course_utils.explore import explore
-from course_utils.viewing import imshow
+from course_utils.history import History
+from course_utils.metrics import (
+    accuracy,
+    class_report,
+    confusion,
+    dice,
+    iou,
+    pixel_accuracy,
+    top_k_accuracy,
+    v_rand,
+    wilson_interval,
+)
+from course_utils.training import evaluate, fit
+from course_utils.viewing import (
+    imshow,
+    plot_confusion,
+    plot_history,
+    show_batch,
+    show_kernels,
+    show_masks,
+    show_predictions,
+)
 
 __all__ = [
     "BatchLoader",
+    "History",
     "PictureDataset",
     "RandomFlip",
     "RandomShift",
+    "accuracy",
     "check",
+    "class_report",
+    "confusion",
     "describe_device",
+    "dice",
+    "evaluate",
     "expect",
     "explore",
+    "fit",
     "free_memory",
     "imshow",
+    "iou",
     "load_ants_bees",
+    "load_checkpoint",
     "load_cifar10",
     "load_membranes",
     "load_mnist",
     "load_phantoms",
     "load_resnet18",
     "pick_device",
+    "pixel_accuracy",
+    "plot_confusion",
+    "plot_history",
+    "save_checkpoint",
     "seed_everything",
+    "show_batch",
+    "show_kernels",
+    "show_masks",
+    "show_predictions",
+    "top_k_accuracy",
+    "v_rand",
+    "wilson_interval",
 ]

@@ -1,12 +1,23 @@
 """What the finished pages need and Jupyter Book has no setting for."""
 
 import importlib.util
+import inspect
+import re
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.ext.autodoc.mock import _MockObject
+from sphinx.util.inspect import stringify_signature
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What course_utils imports at its top.
+MOCKED = ["matplotlib", "numpy", "PIL", "pooch", "torch", "torchvision", "tqdm"]
+INNER_MODULE = re.compile(r"\btorch(\.[a-z_]+)+\.(?=\w)")
 
 # The package sphinx-mathjax-offline would copy 23 MB into the site. A page can ask
 # for one script, its fonts and the small TeX extensions, and for no more.
@@ -67,9 +78,44 @@ def drop_idle_mathjax(
         scripts[:] = [file for file in scripts if "mathjax/" not in str(file.filename)]
 
 
+def find_helpers(app: Sphinx) -> None:
+    """Let autodoc import the helpers, and nothing that they stand on.
+
+    A book is built without PyTorch, and is to be the same where PyTorch is.
+    """
+    sys.path.insert(0, str(ROOT))
+    app.config.autodoc_mock_imports = MOCKED
+    # Sphinx's stand-ins for a package cannot be part of `Tensor | None` by themselves.
+    for operator in ("__or__", "__ror__"):
+        setattr(_MockObject, operator, lambda one, other: Union[one, other])  # noqa: UP007
+
+
+def tell_signature(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,
+    options: object,
+    signature: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None]:
+    """Say how to call a helper in words that fit on a phone.
+
+    A class whose base is one of Sphinx's stand-ins would seem to take `*args`.
+    """
+    if what == "class" and "*args" in (signature or ""):
+        _self, *others = inspect.signature(thing.__init__).parameters.values()
+        signature = stringify_signature(inspect.Signature(others))
+    if signature:
+        signature = INNER_MODULE.sub("", signature).replace("<factory>", "[]")
+    return signature, result
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.config.mathjax_path = "mathjax/tex-chtml.js"
+    find_helpers(app)
+    app.connect("autodoc-process-signature", tell_signature)
     app.connect("html-page-context", name_folds)
     # After Sphinx has added its scripts, which it does with the usual priority, 500.
     app.connect("html-page-context", drop_idle_mathjax, priority=900)
