@@ -1,10 +1,13 @@
-"""What the tests of the book share: one strict build."""
+"""What the tests of the book share: one strict build, and a browser."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from book.browsing import NO_BROWSER, browser_is_required, browser_path, launch
 from book.builds import ROOT, build_book, html_of, said
 
 
@@ -17,3 +20,18 @@ def book_html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = build_book(ROOT, output)
     assert build.returncode == 0, f"The book does not build:\n{said(build)}"
     return html_of(output)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of one file; without one they are skipped, or fail."""
+    # Not for the whole session: Playwright holds an event loop while it runs, and
+    # the notebooks' kernels, which are tested in the same process, need their own.
+    if browser_path() is None:
+        if browser_is_required():
+            pytest.fail(NO_BROWSER)
+        pytest.skip(NO_BROWSER)
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()

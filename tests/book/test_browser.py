@@ -5,15 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from book import page_checks as checks
 from book.browsing import (
-    NO_BROWSER,
     Visit,
     browser_is_required,
-    browser_path,
-    launch,
     served,
     visit,
 )
@@ -22,20 +19,6 @@ from publish_as import repository_slug
 
 WIDTHS = (360, 768, 1440)
 THEMES = ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Not for the whole session: Playwright holds an event loop while it runs, and
-    # the notebooks' kernels, which are tested in the same process, need their own.
-    if browser_path() is None:
-        if browser_is_required():
-            pytest.fail(NO_BROWSER)
-        pytest.skip(NO_BROWSER)
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

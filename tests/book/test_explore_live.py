@@ -17,14 +17,10 @@ import nbformat
 import pytest
 from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from book import page_checks as checks
 from book.browsing import (
-    NO_BROWSER,
-    browser_is_required,
-    browser_path,
-    launch,
     served,
     visit,
 )
@@ -49,18 +45,6 @@ def bar(height, colour):
 explore(bar, height=[1.0, 2.0, 4.0], colour=["red", "navy"])
 """
 START = "A bar whose height you choose (height 2, colour navy)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if browser_path() is None:
-        if browser_is_required():
-            pytest.fail(NO_BROWSER)
-        pytest.skip(NO_BROWSER)
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
 
 
 def wait_until(is_so: Callable[[], object], what: str, seconds: float = 60) -> None:
