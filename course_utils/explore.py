@@ -18,6 +18,7 @@ import math
 import string
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,9 +62,11 @@ class Player:
     @property
     def key(self) -> str:
         """A short word for what the figure shows, to tell several on a page apart."""
-        return hashlib.sha256(self._data().encode()).hexdigest()[:12]
+        return hashlib.sha256(self._data.encode()).hexdigest()[:12]
 
+    @cached_property
     def _data(self) -> str:
+        """The frames for the player's script, each picture once."""
         pictures, places = _without_repeats(self.frames)
         titles = [frame.title for frame in self.frames]
         return json.dumps({"pictures": pictures, "places": places, "titles": titles})
@@ -77,7 +80,7 @@ class Player:
             description=html.escape(self.description),
             controls="\n".join(itertools.starmap(_control, self.choices.items())),
             # Within a script, only this could end it early.
-            data=self._data().replace("</", "<\\/"),
+            data=self._data.replace("</", "<\\/"),
         )
 
 
