@@ -39,9 +39,12 @@ def verify(names: Sequence[str]) -> int:
     failures = 0
     for source in _chosen(names):
         path = _find(source)
-        trouble = _trouble_with(source, path, deep=True) if path else None
-        failures = 1 if trouble else failures
-        verdict = trouble or ("in order" if path else "not here")
+        verdict = "not here"
+        if path is not None:
+            broken, known = _judge(source, path)
+            strange = f"NOT the data that the course knows ({path})"
+            verdict = broken or ("in order" if known else strange)
+            failures = failures if known else 1
         print(f"{source.name}: {verdict}.")
     return failures
 
@@ -92,12 +95,12 @@ def _serve(bind: str, port: int) -> int:
 
 def _state_of(source: Source, path: Path | None) -> str:
     """What a notebook that loads this set will get, in words."""
-    trouble = _trouble_with(source, path) if path else "not here"
-    if path is None or trouble:
+    broken, known = _judge(source, path) if path else ("not here", False)
+    if path is None or broken:
         then = "a stand-in will be used" if offline() else "fetched when first used"
-        return f"{trouble}: {then}"
-    known = "REAL" if _trouble_with(source, path, deep=True) is None else "UNKNOWN DATA"
-    return f"{known}, {_megabytes(path):,.0f} MB, {path}"
+        return f"{broken}: {then}"
+    kind = "REAL" if known else "UNKNOWN DATA"
+    return f"{kind}, {_megabytes(path):,.0f} MB, {path}"
 
 
 def _chosen(names: Sequence[str]) -> list[Source]:
@@ -110,15 +113,13 @@ def _find(source: Source) -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def _trouble_with(source: Source, path: Path, deep: bool = False) -> str | None:
-    """What is wrong with a prepared file; None if all is well."""
+def _judge(source: Source, path: Path) -> tuple[str | None, bool]:
+    """What is broken in a prepared file, if anything, and whether its data is known."""
     try:
         contents = or_damaged(source.read, path)
     except (DamagedError, OSError) as damage:
-        return f"BROKEN, {damage} ({path})"
-    if deep and source.fingerprint(contents) != source.known:
-        return f"NOT the data that the course knows ({path})"
-    return None
+        return f"BROKEN, {damage} ({path})", False
+    return None, source.fingerprint(contents) == source.known
 
 
 def _megabytes(path: Path) -> float:
