@@ -255,7 +255,7 @@ class _Training:
         if self.clip is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.task.model.parameters(), self.clip)
-        scale = self.scaler.get_scale()
+        scale = self.scaler.get_scale() if self.by_batch else math.inf
         self.scaler.step(self.optimizer)
         self.scaler.update()
         # Where fp16 overflowed, the scale got smaller and there was no step.
