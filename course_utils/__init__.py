@@ -20,7 +20,7 @@ from course_utils.device import (
     pick_device,
     seed_everything,
 )
-from course_utils.explore import explore
+from course_utils.explore import drawing_board, explore
 from course_utils.history import History
 from course_utils.metrics import (
     accuracy,
@@ -56,6 +56,7 @@ __all__ = [
     "confusion",
     "describe_device",
     "dice",
+    "drawing_board",
     "evaluate",
     "expect",
     "explore",

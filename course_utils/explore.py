@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import math
+import secrets
 import string
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,9 +26,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 MOST_FRAMES = 200
 COLOURS = 128
+NO_BOARD = "To draw here with a mouse or a finger, run this cell in a notebook."
+ZOOM = 4  # pixels of the board for one of the drawing, so that its edges are soft
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -288,3 +292,48 @@ def _live_picture_or_reason(draw: Callable[..., Figure], choice: dict[str, Any])
 def _in_words(choice: dict[str, Any]) -> str:
     named = ((name.replace("_", " "), _as_text(v)) for name, v in choice.items())
     return ", ".join(f"{name} {text}" for name, text in named)
+
+
+def drawing_board(answer: Callable[[Tensor], Any], size: int = 28) -> None:
+    """A board to draw on, and below it what `answer` says to the drawing.
+
+    After every stroke `answer` is called with the drawing as a tensor of the shape
+    (1, 1, size, size), from 0 for the board to 1 for chalk, and returns a text. Where
+    nobody is there to draw, a line says so instead.
+
+    >>> drawing_board(lambda picture: f"{picture.mean():.0%} of it is chalk")
+    To draw here with a mouse or a finger, run this cell in a notebook.
+    """
+    if not _somebody_is_there():
+        print(NO_BOARD)
+        return
+    import ipywidgets
+    from IPython.display import HTML, display
+
+    key = secrets.token_hex(4)
+    field, said = ipywidgets.Text(), ipywidgets.HTML("Draw something.")
+    field.add_class(f"drawing-board-{key}")
+    field.layout.display = "none"
+
+    def look(change: Any) -> None:
+        said.value = html.escape(_answer_or_reason(answer, change["new"], size))
+
+    field.observe(look, "value")
+    template = resources.files("course_utils") / "drawing_board.html"
+    page = string.Template(template.read_text(encoding="utf-8")).substitute(
+        key=key, side=size * ZOOM, width=2.2 * ZOOM
+    )
+    display(HTML(page), ipywidgets.VBox([field, said]))  # type: ignore[no-untyped-call]
+
+
+def _answer_or_reason(answer: Callable[[Tensor], Any], text: str, size: int) -> str:
+    """What `answer` says to the pixels in a text, or one sentence on what stops it."""
+    import torch
+
+    pixels = torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
+    board = pixels.reshape(1, 1, size * ZOOM, size * ZOOM) / 255
+    try:
+        return str(answer(torch.nn.functional.avg_pool2d(board, ZOOM)))
+    except Exception as error:  # whatever the reader's function raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return f"{getattr(answer, '__name__', 'answer')} cannot answer: {reason}"

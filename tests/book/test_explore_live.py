@@ -223,7 +223,7 @@ def open_notebook(tab: Page, base: str) -> Locator:
     return tab.locator(".jp-Notebook .jp-Cell").first
 
 
-def run_first(tab: Page, cell: Locator) -> Locator:
+def run_first(tab: Page, cell: Locator) -> None:
     """Run a cell, and again where JupyterLab lost the order: it does so early on."""
     prompt = cell.locator(".jp-InputPrompt")
 
@@ -235,23 +235,32 @@ def run_first(tab: Page, cell: Locator) -> Locator:
         return any(letter.isdigit() for letter in prompt.inner_text())
 
     wait_until(has_run, "the cell was run")
-    live = cell.locator("[class*=explore-live]")
-    live.wait_for()
-    return live
 
 
-def test_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell(text) for text in (SOURCE, "1 + 1")]
+@contextmanager
+def open_in_jupyterlab(
+    browser: Browser, folder: Path, source: str
+) -> Iterator[tuple[Page, str, Locator]]:
+    """A notebook that begins with this cell: its tab, the address, and the cell."""
+    cells = [nbformat.v4.new_code_cell(text) for text in (source, "1 + 1")]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
-    nbformat.write(notebook, tmp_path / "live.ipynb")
-    with jupyterlab(tmp_path) as base:
+    nbformat.write(notebook, folder / "live.ipynb")
+    with jupyterlab(folder) as base:
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.route(re.compile(f"^https?:(?!{base[5:]})"), lambda route: route.abort())
         # On a busy machine it may ask which kernel is meant before it knows of any.
         accept = tab.locator(".jp-Dialog .jp-mod-accept")
         tab.add_locator_handler(accept, lambda button: button.click())
-        cell = open_notebook(tab, base)
-        check_live(run_first(tab, cell))
+        yield tab, base, open_notebook(tab, base)
+        tab.close()
+
+
+def test_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
+    with open_in_jupyterlab(browser, tmp_path, SOURCE) as (tab, base, cell):
+        run_first(tab, cell)
+        live = cell.locator("[class*=explore-live]")
+        live.wait_for()
+        check_live(live)
         assert not cell.locator(".explore").is_visible()
         tab.keyboard.press("Control+s")
         saved = tmp_path / "live.ipynb"
@@ -260,7 +269,49 @@ def test_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
         for session in tab.request.get(f"{base}api/sessions").json():
             tab.request.delete(f"{base}api/sessions/{session['id']}")
         check_player(open_notebook(tab, base))
-        tab.close()
+
+
+BOARD = """\
+from course_utils import drawing_board
+
+
+def ink(picture):
+    if picture.sum() > 200:
+        raise ValueError("too much chalk")
+    left, right = picture[0, 0].sum(dim=0).split(14)
+    return f"{tuple(picture.shape)}: left {left.sum():.0f}, right {right.sum():.0f}"
+
+
+drawing_board(ink)
+"""
+
+
+def test_drawing_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
+    with open_in_jupyterlab(browser, tmp_path, BOARD) as (tab, _, cell):
+        run_first(tab, cell)
+        canvas = cell.locator("canvas")
+        canvas.wait_for()
+        draw_down(tab, canvas, across=0.75)
+        said = cell.get_by_text(re.compile(r"\(1, 1, 28, 28\): left 0, right \d\d"))
+        said.wait_for()
+        draw_down(tab, canvas, across=0.25)
+        cell.get_by_text(re.compile(r"left [1-9]\d, right [1-9]\d")).wait_for()
+        for place in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+            draw_down(tab, canvas, across=place)
+        cell.get_by_text("ink cannot answer: ValueError: too much chalk").wait_for()
+        cell.get_by_role("button", name="wipe the board").click()
+        cell.get_by_text("left 0, right 0").wait_for()
+
+
+def draw_down(tab: Page, canvas: Locator, across: float) -> None:
+    """Draw a line from top to bottom, at this part of the board's width."""
+    box = canvas.bounding_box()
+    assert box is not None
+    x = box["x"] + across * box["width"]
+    tab.mouse.move(x, box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(x, box["y"] + 0.8 * box["height"], steps=4)
+    tab.mouse.up()
 
 
 def check_live(live: Locator) -> None:

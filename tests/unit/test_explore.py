@@ -19,7 +19,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from course_utils import explore
+from course_utils import drawing_board, explore
 from run_notebooks import Watch, execute
 
 
@@ -290,7 +290,7 @@ def test_without_a_reader_there_is_the_player(
 
 CELL = """\
 import matplotlib.pyplot as plt
-from course_utils import explore
+from course_utils import drawing_board, explore
 
 explore(lambda size: plt.figure(figsize=(size, 1)), size=[1, 2])
 """
@@ -306,3 +306,43 @@ def test_a_program_that_runs_a_notebook_stores_the_player_alone() -> None:
     (output,) = outputs[0]
     assert set(output.data) == {"text/html", "text/plain"}
     assert outputs[0] == outputs[1]
+
+
+# The board to draw on
+
+
+def shape_and_ink(picture: torch.Tensor) -> str:
+    if picture.sum() > 700:
+        raise ValueError("all white")
+    return f"{tuple(picture.shape)}, {picture.sum():.0f}"
+
+
+def test_without_a_reader_the_board_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(IPython, "get_ipython", lambda: Notebook(asks=False))
+    drawing_board(shape_and_ink)
+    said = capsys.readouterr().out
+    assert (
+        said == "To draw here with a mouse or a finger, run this cell in a notebook.\n"
+    )
+
+
+def test_the_board_shows_what_the_function_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(IPython, "get_ipython", lambda: Notebook(asks=True))
+    monkeypatch.setattr(IPython.display, "display", lambda *views: shown.extend(views))
+    drawing_board(shape_and_ink)
+    page, widget = shown
+    field, said = widget.children
+    side = int(re.findall(r'<canvas width="(\d+)"', page.data)[0])
+    chalk, board = "ff" * side, "00" * side
+    field.value = chalk * 8 + board * (side - 8)  # two rows of the drawing
+    assert said.value == "(1, 1, 28, 28), 56"
+    field.value = chalk * side
+    assert said.value == "shape_and_ink cannot answer: ValueError: all white"
+    assert set(re.findall(r"board-(\w{8})", page.data)) == set(
+        re.findall(r"board-(\w{8})", str(field._dom_classes))
+    )
