@@ -1,5 +1,6 @@
 """The exercises of chapter 2: networks, losses and optimizers."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,13 +22,19 @@ def _without_shift(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return -share[range(len(labels)), labels].log().mean()
 
 
+def _shifted_softmax(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return _without_shift(logits - logits.max(dim=1, keepdim=True).values, labels)
+
+
 def _moderate_logits() -> tuple[torch.Tensor, torch.Tensor]:
     logits = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [2.0, 2.5, -0.5]])
     return logits, torch.tensor([1, 0, 0])
 
 
 def _huge_logits() -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.tensor([[1000.0, 999.0, 0.0]]), torch.tensor([1])
+    return torch.tensor([[1000.0, 999.0, 0.0], [0.0, 1000.0, 0.0]]), torch.tensor(
+        [1, 0]
+    )
 
 
 def _decayed(w: float, slope: float, learning_rate: float, decay: float) -> float:
@@ -130,6 +137,11 @@ EXERCISES = {
             (50_816, "Those are the weights; each output has a bias as well."),
             (50_880, "The first layer is right; the second has biases, too: 10."),
             (50_826, "The second layer is right; the first has biases, too: 64."),
+            (
+                501_760,
+                "A weight joins a unit to one of the next layer: the layers' weights "
+                "are added, not multiplied.",
+            ),
             (50_954, "ReLU has no parameters."),
             (50_176, "Those are the weights of the first layer alone."),
             (50_240, "That is the first layer alone; add the second."),
@@ -162,6 +174,15 @@ EXERCISES = {
                 _without_shift,
                 "Right for small logits; at 1000, exp overflows. Subtract each row's "
                 "largest logit first.",
+            ),
+            (
+                _shifted_softmax,
+                "It does not overflow any more, but a probability comes out as 0, and "
+                "its log as minus infinity: use log(a / b) = log a - log b.",
+            ),
+            (
+                lambda logits, labels: _cross_entropy(logits, labels) / math.log(10),
+                "That is the logarithm with base 10; torch.log is the natural one.",
             ),
             (
                 lambda logits, labels: -_cross_entropy(logits, labels),
@@ -216,6 +237,12 @@ EXERCISES = {
                     w - learning_rate * (slope + decay * w**2 / 2)
                 ),
                 "That is the penalty itself; the step needs its slope.",
+            ),
+            (
+                lambda w, slope, learning_rate, decay: (
+                    w - learning_rate * (slope + 2 * decay * w)
+                ),
+                "The slope of w² is 2w, and the penalty has a half before it.",
             ),
             (
                 lambda w, slope, learning_rate, decay: w - learning_rate * slope,
