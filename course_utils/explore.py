@@ -177,15 +177,20 @@ def _middle(choices: Mapping[str, Sequence[Any]]) -> int:
     """The number of the frame in the middle of every choice."""
     number = 0
     for values in choices.values():
-        number = number * len(values) + len(values) // 2
+        number = number * len(values) + _first(values)
     return number
+
+
+def _first(values: Sequence[Any]) -> int:
+    """Where a choice stands at first: in the middle, the lower one of two."""
+    return (len(values) - 1) // 2
 
 
 def _control(name: str, values: Sequence[Any]) -> str:
     """A slider for numbers, a list to choose from for everything else."""
     label = html.escape(name.replace("_", " "))
     texts = [html.escape(_as_text(value)) for value in values]
-    first = len(values) // 2
+    first = _first(values)
     if _are_numbers(values):
         shown = html.escape(json.dumps(texts))
         return (
@@ -224,7 +229,7 @@ def _show_live(draw: Callable[..., Figure], choices: Mapping[str, list[Any]]) ->
         from IPython.display import display
     except ImportError:
         return None
-    choice = {name: values[len(values) // 2] for name, values in choices.items()}
+    choice = {name: values[_first(values)] for name, values in choices.items()}
     # A mistake stops this first picture with a traceback, as in any cell.
     picture = ipywidgets.HTML(_live_picture(draw, choice))
 

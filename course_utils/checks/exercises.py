@@ -88,16 +88,19 @@ def exercises_of(chapter: int) -> Mapping[str, Exercise]:
 
 
 def same(seen: Any, right: Any, tolerance: float) -> bool:
-    """Whether two answers are alike: numbers within `tolerance`, all else exactly."""
+    """Whether answers are alike: numbers within `tolerance`, counts and texts exactly."""
     if isinstance(seen, str) or isinstance(right, str):
         return bool(type(seen) is type(right) and seen == right)
     if _is_sequence(seen) and _is_sequence(right):
         return len(seen) == len(right) and all(
             same(one, other, tolerance) for one, other in zip(seen, right, strict=True)
         )
+    counted = isinstance(right, int)
     seen, right = _as_tensor(seen), _as_tensor(right)
     if seen is None or right is None or seen.shape != right.shape:
         return False
+    if counted:
+        return torch.equal(seen, right)
     # A hint may be meant for numbers that exploded.
     return torch.allclose(seen, right, rtol=tolerance, atol=tolerance, equal_nan=True)
 

@@ -42,7 +42,7 @@ def bar(height, colour):
     return figure
 
 
-explore(bar, height=[1.0, 2.0, 4.0], colour=["red", "navy"])
+explore(bar, height=[1.0, 2.0, 4.0], colour=["navy", "red"])
 """
 START = "A bar whose height you choose (height 2, colour navy)"
 
@@ -163,7 +163,7 @@ def test_in_an_exported_file(browser: Browser, tmp_path: Path) -> None:
     still = state(second)
     move_by_key_and_touch(first)
     assert state(second) == still
-    moves(second, lambda: second.locator("select").select_option("navy"))
+    moves(second, lambda: second.locator("select").select_option("red"))
     move_by_key_and_touch(second)
     context.close()
 
@@ -341,4 +341,4 @@ def check_player(cell: Locator) -> None:
     moves(player, lambda: slider.press("ArrowDown"))
     moves(player, lambda: slider.press("ArrowRight"))
     assert "jp-mod-active" in str(cell.get_attribute("class"))
-    moves(player, lambda: player.locator("select").press("ArrowUp"))
+    moves(player, lambda: player.locator("select").press("ArrowDown"))

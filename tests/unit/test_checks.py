@@ -174,3 +174,10 @@ def test_a_wrong_answer_is_described_without_giving_the_right_one_away(
     seen: Any, right: Any, sentence: str
 ) -> None:
     assert re.match(sentence, difference(seen, right))
+
+
+def test_a_count_that_is_nearly_right_is_wrong() -> None:
+    exercise = Exercise(right=296_130, wrong=[])
+    assert exercise.verdict(296_130.0) == "correct."
+    assert exercise.verdict(296_131).startswith("not quite.")
+    assert Exercise(right=296_130.0, wrong=[]).verdict(296_131) == "correct."
