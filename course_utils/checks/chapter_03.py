@@ -113,6 +113,12 @@ def _middle(net: Net) -> int:
 
 def _sees(net: Net) -> int:
     middle = _middle(net)
+    columns = _slopes(net, middle, middle).any(dim=0).nonzero()
+    return int(columns.max() - columns.min()) + 1
+
+
+def _counts_columns(net: Net) -> int:
+    middle = _middle(net)
     return int(_slopes(net, middle, middle).any(dim=0).sum())
 
 
@@ -142,11 +148,12 @@ def _positive(*settings: tuple[int, int, int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _three_nets(sees: Callable[[Net], int]) -> list[int]:
+def _four_nets(sees: Callable[[Net], int]) -> list[int]:
     pooled = nn.Sequential(_positive((3, 1, 1)), nn.AvgPool2d(2), _positive((5, 1, 1)))
     return [
         sees(_positive((3, 1, 1), (3, 1, 1))),
         sees(_positive((3, 2, 1), (3, 1, 1))),
+        sees(_positive((3, 1, 2))),
         sees(pooled),
     ]
 
@@ -159,6 +166,10 @@ EXERCISES = {
             (47, "Padding is put on both sides: count it twice."),
             (45, "You left out the padding: 4 rows on each side."),
             (50, "Round down: a window that hangs over the edge is not used."),
+            (
+                49.5,
+                "Round down: the window steps on 48 times, and half a step is none.",
+            ),
             (98, "With a stride of 2 it moves two pixels at a step."),
         ],
     ),
@@ -170,6 +181,8 @@ EXERCISES = {
             (204_801, "There is not one bias for all, but one for each block."),
             (3_328, "A block is as deep as the picture: 64 channels, not one."),
             (3_200, "A block is as deep as the picture, and it has a bias."),
+            (41_088, "A kernel is 5 wide and 5 high: 25 numbers."),
+            (40_960, "A kernel is 5 wide and 5 high, and each block has a bias."),
             (1_728, "There are 128 blocks, each with a kernel for 64 channels."),
         ],
         tolerance=1e-6,
@@ -245,6 +258,11 @@ EXERCISES = {
     "3.6": Exercise(
         right=_sees,
         wrong=[
+            (
+                _counts_columns,
+                "Right without dilation; with it there are gaps: take the last column "
+                "less the first, plus one.",
+            ),
             (_sees_pixels, "These are all its pixels; how many are they across?"),
             (
                 _sees_at_corner,
@@ -255,6 +273,6 @@ EXERCISES = {
                 "65 is the whole picture: ask one number, count slopes other than 0.",
             ),
         ],
-        look_at=_three_nets,
+        look_at=_four_nets,
     ),
 }
