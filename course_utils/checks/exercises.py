@@ -88,7 +88,7 @@ def exercises_of(chapter: int) -> Mapping[str, Exercise]:
 
 
 def same(seen: Any, right: Any, tolerance: float) -> bool:
-    """Whether answers are alike: numbers within `tolerance`, counts and texts exactly."""
+    """Whether answers are alike: fractions within `tolerance`, all else exactly."""
     if isinstance(seen, str) or isinstance(right, str):
         return bool(type(seen) is type(right) and seen == right)
     if _is_sequence(seen) and _is_sequence(right):
