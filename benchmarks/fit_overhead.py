@@ -6,10 +6,12 @@ The same LeNet learns the same batches of CIFAR-10, one epoch after another: by 
 five lines of a hand-written loop that measures nothing, by `fit`, which also adds up
 loss and accuracy and keeps the best weights, by Lightning's Trainer and by fastai's
 Learner. The two frameworks are optional (pip install lightning fastai) and run with
-their logs, checkpoints and progress bars switched off. Each is timed right
-after the loop by hand, in an order that changes from round to round; what counts is
-the median of the ratios within these pairs. "by hand" against itself shows how noisy
-the machine is. The results go to benchmarks/results/fit_overhead.json.
+their logs, checkpoints and progress bars switched off. What is counted is processor
+time with one thread: two of them wait for one another, and how long depends on what
+else the machine does. Each way is timed right after the loop by hand, in an order that
+changes from round to round; what counts is the median of the ratios within these pairs.
+"by hand" against itself shows how noisy the machine is. The results go to
+benchmarks/results/fit_overhead.json.
 """
 
 from __future__ import annotations
@@ -138,9 +140,9 @@ def seconds(
     model = lenet()
     batches = BatchLoader(part, BATCH, shuffle=shuffle, mean=HALF, std=HALF)
     gc.collect()
-    start = time.perf_counter()
+    start = time.process_time()
     way(model, batches, epochs)
-    passed = time.perf_counter() - start
+    passed = time.process_time() - start
     return passed, torch.cat(
         [weight.detach().flatten() for weight in model.parameters()]
     )
@@ -191,6 +193,7 @@ def main() -> None:
     )
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
     train = load_cifar10().train
     results = measure(train, options.repeats, options.epochs)
     versions = {
