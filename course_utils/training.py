@@ -327,13 +327,36 @@ class _Training:
             print(f"{error}: training goes on, and what was kept before stays.")
 
 
+class _Numbers:
+    """A list of numbers in one tensor, on the device.
+
+    Kept one by one, they would lie scattered between the large tensors of the
+    batches, and the memory there could not be used again.
+    """
+
+    def __init__(self) -> None:
+        self.kept = torch.empty(0)
+        self.count = 0
+
+    def append(self, number: Tensor) -> None:
+        """One more number; nothing waits for it."""
+        if self.count == len(self.kept):
+            more = torch.empty(max(256, self.count), device=number.device)
+            self.kept = torch.cat([self.kept.to(number.device), more])
+        self.kept[self.count] = number.detach()
+        self.count += 1
+
+    def read(self) -> Tensor:
+        """All of them, with double precision; here a GPU is waited for."""
+        return self.kept[: self.count].cpu().double()
+
+
 class _Tally:
     """What the batches of an epoch add up to; on the device until it is asked for."""
 
     def __init__(self, metric: Metric | None) -> None:
         self.metric: Callable[[Tensor, Tensor], Any] = metric or _right_answers
-        self.losses: list[Tensor] = []
-        self.scores: list[Tensor] = []
+        self.losses, self.scores = _Numbers(), _Numbers()
         self.sizes: list[int] = []
         self.rates: list[float] = []
         self.scored = 0
@@ -342,7 +365,7 @@ class _Tally:
         self, outputs: Tensor, targets: Tensor, loss: Tensor, rate: float = 0.0
     ) -> None:
         """One more batch."""
-        self.losses.append(loss.detach())
+        self.losses.append(loss)
         self.sizes.append(targets.numel())
         self.rates.append(rate)
         scores = self.metric(outputs.detach(), targets)
@@ -358,16 +381,15 @@ class _Tally:
 
     def result(self, where: str) -> Result:
         """The means over all samples (or pixels), whatever batches they came in."""
-        if not self.losses:
+        if not self.sizes:
             raise ValueError(f"the loader gave no batch in {where}: {NO_BATCH}")
-        losses = torch.stack(self.losses).cpu().double()
+        losses = self.losses.read()
         self.require_finite(losses, where)
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
         mean = ((losses * sizes).sum() / sizes.sum()).item()
-        if not self.scores:
+        if not self.scored:
             return Result(mean, math.nan)
-        total = torch.stack(self.scores).cpu().double().sum().item()
-        return Result(mean, total / self.scored)
+        return Result(mean, self.scores.read().sum().item() / self.scored)
 
     def require_finite(self, losses: Tensor, where: str) -> None:
         """Stop with a sentence if the loss was not a number, or infinite."""

@@ -515,3 +515,18 @@ def test_no_batch_waits_for_the_gpu() -> None:
     assert (
         len(train(model, train=batches, optimizer=optimizer, epochs=2, clip=1.0)) == 2
     )
+
+
+def test_no_batch_leaves_a_tensor_behind() -> None:
+    # Small ones scattered between the large keep the memory from being used again.
+    alive: list[int] = []
+
+    def count_tensors(outputs: Tensor, targets: Tensor) -> Tensor:
+        alive.append(sum(issubclass(type(each), Tensor) for each in gc.get_objects()))
+        return outputs.argmax(1) == targets
+
+    model = nn.Linear(2, 2)
+    batches = [(torch.zeros(4, 2), torch.zeros(4, dtype=torch.long))] * 50
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    fit(model, batches, epochs=1, optimizer=optimizer, metric=count_tensors, quiet=True)
+    assert alive[-1] == alive[5]
