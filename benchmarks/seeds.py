@@ -103,6 +103,15 @@ def measure(path: Path, seeds: list[int], data: str) -> dict[str, Any]:
     return {"seeds": results, "summary": summary(list(results.values()))}
 
 
+def keep(chapter: str, kind: str, results: dict[str, Any]) -> None:
+    """Write the results of a chapter; those of others stay, whoever wrote them."""
+    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    chapters: dict[str, Any] = kept.get("chapters", {})
+    chapters.setdefault(chapter, {})[kind] = results
+    written = {"machine": machine(), "chapters": dict(sorted(chapters.items()))}
+    FILE.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Run, write the results, and give the exit code."""
     parser = argparse.ArgumentParser(
@@ -116,8 +125,6 @@ def main() -> int:
     wanted = [number.zfill(2) for number in options.chapters]
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     paths = [path for path in paths if not wanted or path.name[:2] in wanted]
-    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    chapters: dict[str, Any] = kept.get("chapters", {})
     failed = False
     with tempfile.TemporaryDirectory() as nowhere:
         # An empty home, so that data fetched earlier is not found there either.
@@ -135,12 +142,8 @@ def main() -> int:
             for kind in options.data:
                 with environment(**settings[kind]):
                     results = measure(path, options.seeds, kind)
-                chapters.setdefault(path.stem, {})[kind] = results
+                keep(path.stem, kind, results)
                 failed |= any("failed" in run for run in results["seeds"].values())
-    text = json.dumps(
-        {"machine": machine(), "chapters": dict(sorted(chapters.items()))}, indent=2
-    )
-    FILE.write_text(text + "\n", encoding="utf-8")
     return 1 if failed else 0
 
 
