@@ -34,15 +34,17 @@ def _class_names(path: Path) -> list[str]:
 
 
 def _names_in_a_folder(function: Callable[[Path], Any]) -> Any:
-    """What `function` finds in a folder with two classes and three other things."""
+    """What `function` finds in a folder with two classes and four other things."""
     with TemporaryDirectory() as place:
         path = Path(place)
-        for name in ("bees", "ants", ".ipynb_checkpoints"):
+        for name in ("bees", "ants", ".ipynb_checkpoints", ".git"):
             (path / name).mkdir()
         for name in ("notes.txt", ".hidden"):
             (path / name).touch()
         names = function(path)
-        return [str(name) for name in names] if isinstance(names, list) else names
+        if not isinstance(names, list):
+            return names
+        return ["a Path" if isinstance(name, Path) else str(name) for name in names]
 
 
 def _paste(
@@ -94,14 +96,14 @@ def _wrong_way(known: Tensor, asked: Tensor, limit: float) -> Tensor:
 
 
 def _suspects() -> tuple[Tensor, Tensor]:
-    """Four known pictures, and six asked: copies, brighter, darker, mirrored, new."""
+    """Four known pictures, and nine asked: copies, brighter, mirrored, new, dark."""
     chance = torch.Generator().manual_seed(4)
     known = torch.randint(20, 230, (4, 3, 6, 6), generator=chance)
     new = torch.randint(20, 230, (3, 3, 6, 6), generator=chance)
     # Two halves that cancel each other out: as bright as known[1], and unlike it.
     far = known[1] + torch.where(torch.arange(6) % 2 == 0, 20, -20)
     copies = [known[2] + 3, known[0] - 4, known[3].flip(-1), known[1].flip(-2), far]
-    asked = torch.stack([new[0], *copies, new[1], known[1]])
+    asked = torch.stack([new[0], *copies, new[1], known[1], new[2] // 4])
     return known.to(torch.uint8), asked.to(torch.uint8)
 
 
@@ -125,7 +127,7 @@ EXERCISES = {
             ),
             (
                 (True, True, True, False, False),
-                "(b): upside down, a 6 is read as a 9.",
+                "(b): turned by half a turn, a 6 is read as a 9.",
             ),
             (
                 (True, False, False, False, False),
@@ -169,6 +171,10 @@ EXERCISES = {
                 lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1),
                 "Each channel has its own mean and std: do not average them.",
             ),
+            (
+                lambda batch, mean, std: _undo_batch(batch, std, mean),
+                "Mean and std have changed places: times std, then plus mean.",
+            ),
         ],
         look_at=lambda undo: undo(*_normalised()),
     ),
@@ -177,7 +183,19 @@ EXERCISES = {
         wrong=[
             (
                 lambda path: sorted(p.name for p in path.iterdir() if p.is_dir()),
-                "The hidden folder is still there: its name begins with a dot.",
+                "The hidden folders are still there: their names begin with a dot.",
+            ),
+            (
+                lambda path: sorted(
+                    p.name
+                    for p in path.iterdir()
+                    if p.is_dir() and p.name != ".ipynb_checkpoints"
+                ),
+                "There are other hidden folders: leave out all that begin with a dot.",
+            ),
+            (
+                lambda path: [path / name for name in _class_names(path)],
+                "These are Paths; give their names, entry.name.",
             ),
             (
                 lambda path: sorted(
@@ -253,11 +271,15 @@ EXERCISES = {
             ),
             (
                 _bytewise,
-                "Bytes start again at 255 below 0: make fractions with float() first.",
+                "Bytes start again at 255 below 0: make floats with float() first.",
             ),
             (
                 _wrong_way,
                 "Lighter and darker pixels cancel out: take abs() before the mean.",
+            ),
+            (
+                lambda known, asked, limit: _near_copies(known, asked, 255 * limit),
+                "Everything is near: limit counts in bytes, so do not divide by 255.",
             ),
             (
                 lambda known, asked, limit: _near_copies(asked, known, limit),
@@ -272,7 +294,7 @@ EXERCISES = {
                     _distances(torch.cat([known, known.flip(-1)]), asked).amin(1)
                     < limit
                 ),
-                "This says yes or no for each; nonzero().flatten() gives the numbers.",
+                "This says yes or no for each; nonzero().flatten() gives the indices.",
             ),
         ],
         look_at=lambda find: find(*_suspects(), 6.0),
