@@ -19,9 +19,11 @@ LOGITS = torch.tensor(
         [0.0, 0.0, 4.0],  # wrong, surest
         [0.0, 2.0, 1.5],  # wrong, hardly sure, and the true class nearly out of sight
         [0.0, 6.0, 0.0],  # right
+        [0.0, 5.0, 4.0],  # wrong at 0.73, and the true class has less than 0.01
+        [1.6, 3.0, 0.0],  # wrong at 0.77, and the true class has 0.19
     ]
 )
-LABELS = torch.tensor([0, 0, 1, 1, 0, 1])
+LABELS = torch.tensor([0, 0, 1, 1, 0, 1, 0, 0])
 
 
 def _fair_mean(accuracies: Sequence[float], sizes: Sequence[int]) -> float:
@@ -60,6 +62,16 @@ def _places_among_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor
     return sure[guesses != labels].argsort(descending=True)[:count]
 
 
+def _by_loss(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return losses.argsort(descending=True)[:count]
+
+
+def _by_loss_of_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return _among_mistakes(losses, logits.argmax(dim=1), labels, count)
+
+
 def _surest_of_all(logits: Tensor, labels: Tensor, count: int) -> Tensor:
     return logits.softmax(dim=1).max(dim=1).values.argsort(descending=True)[:count]
 
@@ -94,6 +106,10 @@ def _forgets_to_add(*given: Any) -> float:
     return 0.0
 
 
+def _keeps_the_graph(model: nn.Module, batches: Batches, optimizer: Any) -> Tensor:
+    return torch.tensor(_loop()(model, batches, optimizer), requires_grad=True)
+
+
 def _adds_up_only(model: nn.Module, batches: Batches, optimizer: Any) -> float:
     return _loop()(model, batches, optimizer) * sum(len(y) for _, y in batches)
 
@@ -109,7 +125,10 @@ def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
     batches = list(zip(x.split(4), y.split(4), strict=True))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     loss = train_one_epoch(model.eval(), batches, optimizer)
-    return [loss, model.weight.detach(), model.training]
+    keeps = isinstance(loss, Tensor) and loss.requires_grad
+    if keeps:
+        loss = loss.item()
+    return [loss, model.weight.detach(), model.training, keeps]
 
 
 EXERCISES = {
@@ -182,6 +201,15 @@ EXERCISES = {
             (_by_logit, "Large logits are not yet sure: compare after softmax."),
             (_least_sure, "That is the wrong end: the surest mistake comes first."),
             (
+                _by_loss,
+                "That is the largest loss; asked is the surest guess, "
+                "among the mistakes.",
+            ),
+            (
+                _by_loss_of_mistakes,
+                "That is the largest loss; asked is the surest wrong guess.",
+            ),
+            (
                 _surest_of_all,
                 "Right answers are among these; look among the mistakes only.",
             ),
@@ -190,7 +218,7 @@ EXERCISES = {
                 "These are places among the mistakes: look up which pictures they are.",
             ),
         ],
-        look_at=lambda find: find(LOGITS.clone(), LABELS.clone(), 3),
+        look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
     ),
     "5.5": Exercise(
         right=_loop(),
@@ -209,6 +237,14 @@ EXERCISES = {
                 "A mean of batch means: weigh each loss by the size of its batch.",
             ),
             (_forgets_to_add, "The running loss is 0: nothing was added to it."),
+            (
+                _loop(mode=False, weigh=False),
+                "The model is still in eval mode, and this is a mean of batch means.",
+            ),
+            (
+                _keeps_the_graph,
+                "Your loss is a tensor that keeps the graph: add up loss.item().",
+            ),
             (_adds_up_only, "You return the sum; divide by the number of samples."),
         ],
         look_at=_tried,
