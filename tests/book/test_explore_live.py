@@ -75,6 +75,7 @@ def move_by_key_and_touch(figure: Locator) -> None:
     slider = figure.locator("input[type=range]").first
     box = slider.bounding_box()
     assert box is not None
+    moves(figure, lambda: slider.press("End"))  # it never stands there at first
     moves(figure, lambda: slider.press("Home"))
     assert slider.get_attribute("aria-valuetext")
     far = {"x": box["width"] - 4, "y": box["height"] / 2}
