@@ -73,6 +73,17 @@ def environment(**settings: str) -> Iterator[None]:
         os.environ.update(before)
 
 
+@contextlib.contextmanager
+def without_data() -> Iterator[None]:
+    """Let the kernels started inside find stand-ins and nothing else."""
+    # An empty home, so that data fetched earlier is not found there either.
+    with (
+        tempfile.TemporaryDirectory() as nowhere,
+        environment(COURSE_OFFLINE="1", COURSE_DATA=nowhere, XDG_CACHE_HOME=nowhere),
+    ):
+        yield
+
+
 def measure(path: Path) -> dict[str, Any]:
     """Run one notebook, and say how long it took and what it held."""
     notebook = parse(load(path))
@@ -134,13 +145,7 @@ def main() -> int:
     if os.environ.get("COURSE_DATA"):
         results["real data"] = measure_all(paths, "real")
     if options.also_offline or not results:
-        # An empty home, so that data fetched earlier is not found there either.
-        with (
-            tempfile.TemporaryDirectory() as nowhere,
-            environment(
-                COURSE_OFFLINE="1", COURSE_DATA=nowhere, XDG_CACHE_HOME=nowhere
-            ),
-        ):
+        with without_data():
             results["stand-ins"] = measure_all(paths, "stand-ins")
     limits = {path.stem: limit_of(path.stem) for path in paths}
     write(

@@ -19,6 +19,7 @@ import re
 import statistics
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ from notebooks import (
     ROOT,
     NotebookError,
     Watch,
-    environment,
     execute,
     load,
     parse,
+    without_data,
 )
 
 SEEDS = [0, 1, 2, 3, 4]
@@ -126,24 +127,14 @@ def main() -> int:
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     paths = [path for path in paths if not wanted or path.name[:2] in wanted]
     failed = False
-    with tempfile.TemporaryDirectory() as nowhere:
-        # An empty home, so that data fetched earlier is not found there either.
-        settings = {
-            "real": {},
-            "stand-ins": {
-                "COURSE_OFFLINE": "1",
-                "COURSE_DATA": nowhere,
-                "XDG_CACHE_HOME": nowhere,
-            },
-        }
-        if not os.environ.get("COURSE_DATA"):
-            options.data = [kind for kind in options.data if kind != "real"]
-        for path in paths:
-            for kind in options.data:
-                with environment(**settings[kind]):
-                    results = measure(path, options.seeds, kind)
-                keep(path.stem, kind, results)
-                failed |= any("failed" in run for run in results["seeds"].values())
+    if not os.environ.get("COURSE_DATA"):
+        options.data = [kind for kind in options.data if kind != "real"]
+    for path in paths:
+        for kind in options.data:
+            with nullcontext() if kind == "real" else without_data():
+                results = measure(path, options.seeds, kind)
+            keep(path.stem, kind, results)
+            failed |= any("failed" in run for run in results["seeds"].values())
     return 1 if failed else 0
 
 
