@@ -1,5 +1,6 @@
 """The exercises of chapter 7: ResNet-18 on ants and bees."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,10 +58,12 @@ def _frozen(freeze: Callable[[nn.Module, int], Any]) -> Any:
         model = freeze(_Small(), 2)
     if not isinstance(model, nn.Module):
         return model
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    shape = tuple(model(torch.ones(2, 3, 5, 5)).shape)
     return [
         [p.requires_grad for p in model.parameters()],
-        tuple(model(torch.zeros(2, 3, 5, 5)).shape),
-        model.training,
+        shape,
+        all(torch.equal(before[name], b) for name, b in model.named_buffers()),
     ]
 
 
@@ -98,10 +101,16 @@ def _rates(groups_of: Callable[..., Any]) -> Any:
     groups = groups_of(model, 0.1, 0.5)
     if groups is None or groups is ...:
         return groups
+    if any(isinstance(group["params"], nn.Module) for group in groups):
+        raise TypeError('`"params"` wants child.parameters(), not the child itself')
     pairs = [(id(p), group["lr"]) for group in groups for p in list(group["params"])]
+    places = {id(p): place for place, p in enumerate(model.parameters())}
     return [
-        [rate for which, rate in pairs if which == id(p)] or [0.0]
-        for p in model.parameters()
+        [
+            [rate for which, rate in pairs if which == id(p)] or [0.0]
+            for p in model.parameters()
+        ],
+        [places.get(which, -1) for which, _ in pairs],
     ]
 
 
@@ -124,6 +133,10 @@ def _pictures_of_whole(rate: float, margin: float) -> int:
     while 2 * _half_width(rate, n) > margin:
         n += 100
     return n
+
+
+def _pictures_by_formula(rate: float, margin: float) -> int:
+    return math.ceil(Z**2 * rate * (1 - rate) / margin**2)
 
 
 def _occlusion(
@@ -173,23 +186,24 @@ def _look_at_map(make_map: Callable[..., Any]) -> Any:
 
 EXERCISES = {
     "7.1": Exercise(
-        right=6400,
+        right=36_864,
         wrong=[
             (
-                36_864,
-                "That is for 224 pixels: follow 112 through the layers, step by step.",
+                6400,
+                "That is for 112 pixels: follow 224 through the layers, step by step.",
             ),
             (
-                9216,
-                "Half the picture does not mean half the map: each convolution takes "
+                25_600,
+                "Twice the picture does not mean twice the map: each convolution takes "
                 "away a border of its own.",
             ),
-            (25, "That is one map; there are 256 of them."),
-            (256 * 14 * 14, "Each of the convolutions and poolings makes it smaller."),
+            (144, "That is one map; there are 256 of them."),
+            (12, "That is one side of one map: how many numbers are in all of them?"),
             (
-                256 * 6 * 5,
-                "Both sides shrink alike: the last map is a square.",
+                256 * 14 * 14,
+                "No padding: each convolution takes away a border of its own.",
             ),
+            (256 * 13 * 13, "Where a division leaves a rest, the rest is dropped."),
         ],
     ),
     "7.2": Exercise(
@@ -208,7 +222,7 @@ EXERCISES = {
         wrong=[
             (
                 lambda model, classes: _freeze(model, classes).train(),
-                "In train mode its batch norm would still change: finish with eval().",
+                "A batch still changes its batch norm: put that into eval mode.",
             ),
             (
                 _freeze_all,
@@ -229,6 +243,10 @@ EXERCISES = {
             (
                 _reversed,
                 "The order is reversed: the last part learns fastest.",
+            ),
+            (
+                lambda *given: _groups(*given)[::-1],
+                "Each part has its rate, but the groups stand from back to front.",
             ),
             (_same_rate, "All parts learn at one rate."),
             (
@@ -256,6 +274,10 @@ EXERCISES = {
             (
                 lambda rate, margin: 100,
                 "The loop ends at once: go on while the margin is too large.",
+            ),
+            (
+                _pictures_by_formula,
+                "That comes from a formula: try 100, 200, 300 ... with the interval.",
             ),
             (
                 lambda rate, margin: _pictures(rate, margin) + 100,
