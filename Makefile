@@ -1,11 +1,11 @@
-# make book | lab | test | notebooks | data | bench | clean
+# make book | lab | test | notebooks | data | offline | bench | clean
 # Each target sets up what it needs in .venv by itself, once. No make? See README.md.
 
 PYTHON ?= python3
 bin := .venv/bin
 install := $(bin)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help book lab test notebooks data bench clean
+.PHONY: help book lab test notebooks data offline bench clean
 
 help:
 	@echo "make book       build the book: strict, static, readable without a network"
@@ -13,6 +13,7 @@ help:
 	@echo "make test       check everything: pytest --nbval (more options: ARGS='...')"
 	@echo "make notebooks  run all chapters and store their outputs"
 	@echo "make data       fetch all data sets, for work without a network"
+	@echo "make offline    one zip to carry: book, notebooks and what data there is"
 	@echo "make bench      measure again what the book says about speed"
 	@echo "make clean      remove what was built; .venv and data stay"
 
@@ -35,6 +36,9 @@ notebooks: .venv/has-everything
 
 data: .venv/has-lab
 	$(bin)/python tools/get_data.py
+
+offline: .venv/has-lab book
+	$(bin)/python tools/offline_copy.py
 
 bench: .venv/has-everything
 	$(bin)/python -m pip install --quiet --constraint constraints.txt -e '.[bench]'

@@ -24,6 +24,15 @@ BROKEN = {
         f"[gone](../{chapters()[0]}.ipynb#no-such-part)",
         "no-such-part",
     ),
+    "number": ("{measured}`fit_overhead > no such key`", "no such key"),
+    "row of a table": (
+        "```{measured-bars} fit_overhead > ratios\nno such row = a row\n```",
+        "no such row",
+    ),
+    "picture of a chapter": (
+        f"```{{gallery}}\n{Path(chapters()[0]).name} = No such words\n```",
+        "No such words",
+    ),
 }
 
 
