@@ -30,6 +30,12 @@ def _stamp_over(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
     return result[padding : len(result) - padding]
 
 
+def _stamp_cut_to_minus_0(
+    x: Tensor, kernel: Tensor, stride: int, padding: int
+) -> Tensor:
+    return _stamp(x, kernel, stride, 0)[padding:-padding]
+
+
 def _stamp_flipped(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
     return _stamp(x, kernel.flip(0), stride, padding)
 
@@ -44,44 +50,64 @@ def _stamped(stamp: Callable[..., Any]) -> list[Any]:
     return [stamp(x, kernel, 2, 1), stamp(x, kernel[:3], 2, 0)]
 
 
-def _near(masks: Tensor, size: int = 5) -> tuple[Tensor, Tensor]:
-    membrane = (masks == 0).float()
-    spread = F.max_pool2d(membrane[:, None], size, stride=1, padding=size // 2)[:, 0]
-    return spread, membrane
+def _between(numbers: Tensor, size: int = 9) -> tuple[Tensor, Tensor]:
+    """Where two different cells lie around a pixel, and where there is membrane."""
+    window, numbers = (size, 1, size // 2), numbers.float()[:, None]
+    largest = F.max_pool2d(numbers, *window)
+    smallest = -F.max_pool2d(-numbers.where(numbers > 0, torch.inf), *window)
+    between = (largest > 0) & (smallest < largest)
+    return between[:, 0], (numbers == 0)[:, 0]
 
 
-def _border_weights(masks: Tensor) -> Tensor:
-    near, membrane = _near(masks)
-    return 1 + 5 * (near - membrane)
+def _border_weights(numbers: Tensor) -> Tensor:
+    between, membrane = _between(numbers)
+    return 1.0 + 5.0 * (between & membrane)
 
 
-def _border_and_membrane(masks: Tensor) -> Tensor:
-    return 1 + 5 * _near(masks)[0]
+def _border_with_cells(numbers: Tensor) -> Tensor:
+    return 1.0 + 5.0 * _between(numbers)[0]
 
 
-def _border_thin(masks: Tensor) -> Tensor:
-    near, membrane = _near(masks, 3)
-    return 1 + 5 * (near - membrane)
+def _border_of_cells(numbers: Tensor) -> Tensor:
+    between, membrane = _between(numbers)
+    return 1.0 + 5.0 * (between & ~membrane)
 
 
-def _border_inside_out(masks: Tensor) -> Tensor:
-    return _border_weights(1 - masks)
+def _border_all_membrane(numbers: Tensor) -> Tensor:
+    return 1.0 + 5.0 * (numbers == 0)
 
 
-def _border_too_heavy(masks: Tensor) -> Tensor:
-    near, membrane = _near(masks)
-    return 1 + 6 * (near - membrane)
+def _border_zero_smallest(numbers: Tensor) -> Tensor:
+    """The smallest number of all pixels around: on a membrane it is always 0."""
+    numbers = numbers.float()[:, None]
+    largest = F.max_pool2d(numbers, 9, 1, 4)
+    smallest = -F.max_pool2d(-numbers, 9, 1, 4)
+    between = (numbers == 0) & (smallest < largest)
+    return 1.0 + 5.0 * between[:, 0]
 
 
-def _border_alone(masks: Tensor) -> Tensor:
-    near, membrane = _near(masks)
-    return 6 * (near - membrane)
+def _border_narrow(numbers: Tensor) -> Tensor:
+    between, membrane = _between(numbers, 5)
+    return 1.0 + 5.0 * (between & membrane)
+
+
+def _border_too_heavy(numbers: Tensor) -> Tensor:
+    between, membrane = _between(numbers)
+    return 1.0 + 6.0 * (between & membrane)
+
+
+def _border_alone(numbers: Tensor) -> Tensor:
+    between, membrane = _between(numbers)
+    return 6.0 * (between & membrane)
 
 
 def _weighed(weights: Callable[[Tensor], Any]) -> Any:
-    masks = torch.ones(2, 9, 9, dtype=torch.long)
-    masks[0, 4] = masks[1, :, 2] = masks[1, 8] = 0
-    return weights(masks)
+    """Cells with a thin wall, with a thicker one, and a cell on its own."""
+    numbers = torch.zeros(2, 24, 20, dtype=torch.long)
+    numbers[0, :12, :9], numbers[0, :12, 12:] = 7, 3
+    numbers[1, 4:12, 4:12] = 5
+    numbers[1, 20:, :5], numbers[1, 20:, 10:] = 9, 2
+    return weights(numbers)
 
 
 def _looks(predict: Predict, pictures: Tensor, back: int) -> Tensor:
@@ -94,6 +120,16 @@ def _four_looks(predict: Predict, pictures: Tensor) -> Tensor:
     return _looks(predict, pictures, -1).mean(dim=0)
 
 
+def _looks_at_other_axes(predict: Predict, pictures: Tensor) -> Tensor:
+    return torch.stack([predict(pictures.rot90(k)).rot90(-k) for k in range(4)]).mean(
+        dim=0
+    )
+
+
+def _three_looks(predict: Predict, pictures: Tensor) -> Tensor:
+    return _looks(predict, pictures, -1)[:3].mean(dim=0)
+
+
 def _looked(four: Callable[[Predict, Tensor], Any]) -> Any:
     """Tried with an answer that leans to one side, and so changes when turned."""
 
@@ -101,7 +137,8 @@ def _looked(four: Callable[[Predict, Tensor], Any]) -> Any:
         down = torch.arange(float(pictures.shape[-2]))[:, None]
         return pictures.mean(dim=1) * (1 + down)
 
-    pictures = torch.arange(32.0).reshape(2, 1, 4, 4).square() / 100
+    # All axes are of one length, so that turning the wrong ones does not stop.
+    pictures = torch.arange(256.0).reshape(4, 4, 4, 4).square() / 1000
     return four(lean, pictures)
 
 
@@ -142,18 +179,24 @@ EXERCISES = {
         ],
     ),
     "8.2": Exercise(
-        right=95,
+        right=98,
         wrong=[
-            (96, "That sees 193 pixels, one layer too many: one pixel sees itself."),
-            (190, "A 3 by 3 convolution adds a pixel on both sides."),
-            (191, "A 3 by 3 convolution adds a pixel on both sides, two in all."),
-            (64, "Each adds 2 pixels, not 3: the middle one was there before."),
+            (99, "That sees 199 pixels, one layer too many: one pixel sees itself."),
+            (97, "That sees 195 pixels: one layer more."),
+            (196, "A 3 by 3 convolution adds a pixel on both sides."),
+            (197, "A 3 by 3 convolution adds a pixel on both sides, two in all."),
+            (66, "Each adds 2 pixels, not 3: the middle one was there before."),
         ],
     ),
     "8.3": Exercise(
         right=_stamp,
         wrong=[
             (_stamp_uncut, "The ends are still there: cut `padding` numbers off both."),
+            (
+                _stamp_cut_to_minus_0,
+                "With padding 0 the slice ends at -0, which is the beginning: write "
+                "`len(result) - padding`.",
+            ),
             (_stamp_over, "A print replaces what was there: overlaps should add up."),
             (_stamp_flipped, "The kernel is printed backwards: leave it as it is."),
             (_stamp_close, "The prints lie 1 apart: they should lie `stride` apart."),
@@ -164,18 +207,25 @@ EXERCISES = {
         right=_border_weights,
         wrong=[
             (
-                _border_and_membrane,
-                "The membrane itself is weighed too: leave its pixels at 1.",
+                _border_of_cells,
+                "You weigh the cells' rims, and missed walls become cheap: weigh the "
+                "membrane.",
             ),
             (
-                _border_thin,
-                "The border is one pixel wide: look at 5 by 5 pixels, not 3 by 3.",
+                _border_with_cells,
+                "The cells' rims are weighed too: leave the pixels of cells at 1.",
             ),
             (
-                _border_inside_out,
-                "You weigh the membrane next to cells: 0 is membrane, 1 is cell.",
+                _border_all_membrane,
+                "All membrane is weighed: only where two cells are near.",
             ),
-            (_border_too_heavy, "The border weighs 7: 1 plus how much makes 6?"),
+            (
+                _border_zero_smallest,
+                "One cell is enough for you: the smallest number around a membrane "
+                "pixel is its own 0. Keep zeros out of the search.",
+            ),
+            (_border_narrow, "You look at 5 by 5 pixels: look at 9 by 9."),
+            (_border_too_heavy, "The walls weigh 7: 1 plus how much makes 6?"),
             (
                 _border_alone,
                 "All other pixels weigh 0 and would teach nothing: give 1.",
@@ -197,6 +247,15 @@ EXERCISES = {
             (
                 lambda predict, pictures: _looks(predict, pictures, -1).sum(dim=0),
                 "That is the sum of four answers: take the mean.",
+            ),
+            (
+                _looks_at_other_axes,
+                "Without axes, `rot90` turns the first two: rows and columns are the "
+                "last two, (-2, -1).",
+            ),
+            (
+                _three_looks,
+                "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.",
             ),
             (
                 lambda predict, pictures: predict(pictures),

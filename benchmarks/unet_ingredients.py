@@ -1,0 +1,194 @@
+"""What each ingredient of chapter 8's U-Net buys, over several seeds.
+
+    COURSE_DATA=... python benchmarks/unet_ingredients.py [--seeds 3]
+
+The network, the crops and the losses are those of the chapter: their definitions are
+taken out of its notebook and run. Every variant leaves out or adds one thing, and is
+trained from each seed, with as many steps as in the chapter. Then the threshold with
+the best V-Rand on the validation slices is chosen, for one look at each slice and for
+the mean of eight, and with this threshold the test slices are looked at. Each finished
+run is written to benchmarks/results/unet_ingredients.json at once: started again, the
+script goes on after the last one. With one thread it takes half an hour and more.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from loaders import RESULTS, arguments, machine
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_utils import dice, load_membranes, v_rand
+from course_utils.metrics import connected_components
+
+CHAPTER = Path(__file__).parents[1] / "notebooks" / "08_from_fcn_to_unet.ipynb"
+NAMES = (
+    *("block", "UNet", "turn", "turn_back", "bend", "prepare", "Crops", "dice_loss"),
+    *("border_weights", "chance_of_cell", "one_look", "eight_looks"),
+)
+FILE = RESULTS / "unet_ingredients.json"
+THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99]
+CHANNELS, EPOCHS, RATE = (16, 32, 64, 128), 10, 0.004
+HEAVY = 2  # in the masks: membrane that keeps two cells apart
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@functools.cache
+def definitions() -> str:
+    """What the chapter writes in its cells to define the names above, once read."""
+    found: dict[str, str] = {}
+    for cell in json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and any(f" {name}" in source for name in NAMES):
+            for node in ast.parse(source).body:
+                # A function may come twice: the solution follows the exercise's stub.
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    found[node.name] = ast.get_source_segment(source, node) or ""
+    missing = set(NAMES) - set(found)
+    assert not missing, f"the chapter does not define {missing}"
+    return "\n\n".join(found[name] for name in NAMES)
+
+
+def chapter(**changed: Any) -> dict[str, Any]:
+    """The chapter's definitions, with others in place of some of them.
+
+    Functions look names up where they were defined, so that what takes the place of
+    `turn` is also what the chapter's crops call.
+    """
+    names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
+    names |= {"pairwise": itertools.pairwise, "device": torch.device("cpu")}
+    exec(definitions(), names)
+    names.update(changed)
+    return names
+
+
+def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+    """The chapter's loss; in the masks, heavy membrane is membrane."""
+    return F.cross_entropy(logits, (masks == 1).long())
+
+
+def weighted(logits: Tensor, masks: Tensor) -> Tensor:
+    """Cross-entropy in which heavy membrane weighs six times as much."""
+    each = F.cross_entropy(logits, (masks == 1).long(), reduction="none")
+    weights = 1 + 5 * (masks == HEAVY)
+    return (each * weights).sum() / weights.sum()
+
+
+def with_dice(logits: Tensor, masks: Tensor) -> Tensor:
+    """Cross-entropy and Dice loss, added up."""
+    loss: Tensor = chapter()["dice_loss"](logits, (masks == 1).long())
+    return cross_entropy(logits, masks) + loss
+
+
+def stay(x: Tensor, way: Any) -> Tensor:
+    """In place of `turn`."""
+    return x
+
+
+# How strongly crops are bent, what takes the place of the chapter's own, and the loss.
+VARIANTS: dict[str, tuple[float, dict[str, Any], Loss]] = {
+    "turned": (0, {}, cross_entropy),
+    "turned and bent": (2, {}, cross_entropy),
+    "neither": (0, {"turn": stay}, cross_entropy),
+    "turned and bent, Dice loss too": (2, {}, with_dice),
+    "turned and bent, border weights": (2, {}, weighted),
+}
+
+
+def heavy_membrane(masks: Tensor) -> Tensor:
+    """The masks with 2 where exercise 8.4 gives a membrane pixel more weight."""
+    numbers = np.stack([connected_components(mask) for mask in masks.numpy()])
+    weights = chapter()["border_weights"](torch.from_numpy(numbers))
+    return masks.where(weights == 1, HEAVY)
+
+
+def train(variant: str, seed: int, part: Any) -> nn.Module:
+    """The chapter's training, with this variant's difference."""
+    strength, changed, loss_function = VARIANTS[variant]
+    own = chapter(**changed)
+    torch.manual_seed(seed)
+    model: nn.Module = own["UNet"](*CHANNELS).to(memory_format=torch.channels_last)
+    crops = own["Crops"](part, strength=strength)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
+    steps = EPOCHS * len(crops)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    for _ in range(EPOCHS):
+        for images, masks in crops:
+            optimizer.zero_grad()
+            loss_function(model(images), masks).backward()
+            optimizer.step()
+            plan.step()
+    return model.eval()
+
+
+def judge(model: nn.Module, val: Any, test: Any) -> dict[str, float]:
+    """V-Rand at one half and at the threshold that is best on the validation slices."""
+    own, found = chapter(), {}
+    for look in ("one look", "eight looks"):
+        chances = functools.partial(own[look.replace(" ", "_")], model)
+        on_val, on_test = chances(val.images), chances(test.images)
+        best, threshold = v_rand(on_val, val.labels, THRESHOLDS)
+        half = dice((on_test > 0.5).long(), test.labels)[1].item()
+        found |= {
+            f"val, {look}, at one half": v_rand(on_val, val.labels, [0.5])[0],
+            f"val, {look}": best,
+            f"threshold, {look}": threshold,
+            f"test, {look}": v_rand(on_test, test.labels, [threshold])[0],
+            f"test, Dice of cells at one half, {look}": half,
+        }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and spread of every number over a variant's seeds."""
+    result: dict[str, Any] = {}
+    for variant in VARIANTS:
+        own = [run for run in runs if run["variant"] == variant]
+        names = [name for name in (own[0] if own else {}) if "," in name]
+        result[variant] = {"seeds": len(own)}
+        for name in names:
+            values = [run[name] for run in own]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            result[variant][name] = [
+                round(statistics.mean(values), 3),
+                round(spread, 3),
+            ]
+    return result
+
+
+def main() -> None:
+    """Train what is not there yet, and write each run when it is finished."""
+    options = arguments(("seeds", 3, "how many seeds"), text=__doc__ or "")
+    torch.set_num_threads(1)
+    part, val, test = load_membranes()
+    marked, classes = heavy_membrane(part.labels), (*part.classes, "heavy membrane")
+    part = replace(part, labels=marked, classes=classes)
+    runs = json.loads(FILE.read_text(encoding="utf-8"))["runs"] if FILE.exists() else []
+    done = {(run["variant"], run["seed"]) for run in runs}
+    for seed, variant in itertools.product(range(options.seeds), VARIANTS):
+        if (variant, seed) in done:
+            continue
+        start = time.process_time()
+        found = judge(train(variant, seed, part), val, test)
+        seconds = round(time.process_time() - start)
+        runs.append({"variant": variant, "seed": seed, **found, "seconds": seconds})
+        about = {"machine": machine(), "data": part.source}
+        results = {**about, "mean and spread": summary(runs), "runs": runs}
+        FILE.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(runs[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
