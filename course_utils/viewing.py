@@ -183,7 +183,9 @@ def show_masks(
         guess = _mask_array(prediction)
         right = np.mean(guess == masks["mask"])
         masks[f"prediction, {right:.1%} right"] = guess
-    panels = _grid(1 + len(masks), 3, lines=len(np.unique(masks["mask"])))
+    # Room for every class, whichever of them this picture happens to show.
+    named = classes or np.unique(np.stack([*masks.values()]))
+    panels = _grid(1 + len(masks), 3, lines=len(named))
     imshow(picture, "picture", ax=panels[0], **options)
     for ax, (title, numbers) in zip(panels[1:], masks.items(), strict=True):
         imshow(picture, title, ax=ax, **options)
