@@ -1,16 +1,20 @@
 # make book | lab | test | notebooks | data | offline | bench | clean
+# make test-oldest | test-newest: the same chapters on other versions of the packages
 # Each target sets up what it needs in .venv by itself, once. No make? See README.md.
 
 PYTHON ?= python3
 bin := .venv/bin
 install := $(bin)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help book lab test notebooks data offline bench clean
+.PHONY: help book lab test test-oldest test-newest notebooks data offline bench clean
 
 help:
 	@echo "make book       build the book: strict, static, readable without a network"
 	@echo "make lab        open the first chapter in JupyterLab"
 	@echo "make test       check everything: pytest --nbval (more options: ARGS='...')"
+	@echo "make test-oldest, make test-newest"
+	@echo "                helpers and chapters with the oldest versions that are promised,"
+	@echo "                and with the newest that there are"
 	@echo "make notebooks  run all chapters and store their outputs"
 	@echo "make data       fetch all data sets, for work without a network"
 	@echo "make offline    one zip to carry: book, notebooks and what data there is"
@@ -29,6 +33,15 @@ lab: .venv/has-lab
 
 test: .venv/has-everything
 	$(bin)/pytest --nbval $(ARGS)
+
+# What depends on versions: the helpers and the chapters. Stand-ins will do.
+on_versions := --nbval tests/unit tests/faults notebooks
+
+test-oldest: .venv-oldest/is-ready
+	COURSE_OFFLINE=1 .venv-oldest/bin/pytest $(on_versions) $(ARGS)
+
+test-newest: .venv-newest/is-ready
+	COURSE_OFFLINE=1 .venv-newest/bin/pytest $(on_versions) $(ARGS)
 
 notebooks: .venv/has-everything
 	$(bin)/ruff format --quiet notebooks
@@ -65,6 +78,27 @@ clean:
 	@echo "Setting up .venv to test everything; PyTorch takes a few minutes ..."
 	@$(install) -e '.[book,lab,test]'
 	@touch .venv/has-book .venv/has-lab $@
+
+# The oldest PyTorch that is promised has no wheels for the newest Pythons.
+OLDEST_PYTHON ?= python3.11
+
+.venv-oldest/is-ready: pyproject.toml tools/oldest_versions.py
+	@command -v $(OLDEST_PYTHON) >/dev/null || { echo "make test-oldest needs Python" \
+	    "3.11 to 3.13: make test-oldest OLDEST_PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up .venv-oldest; PyTorch takes a few minutes ..."
+	@$(OLDEST_PYTHON) -m venv --clear .venv-oldest
+	@$(OLDEST_PYTHON) tools/oldest_versions.py > .venv-oldest/constraints.txt
+	@.venv-oldest/bin/python -m pip install --quiet \
+	    --constraint .venv-oldest/constraints.txt -e '.[lab,test]'
+	@touch $@
+
+# Set up again each time: yesterday's newest is not today's.
+.PHONY: .venv-newest/is-ready
+.venv-newest/is-ready:
+	@echo "Setting up .venv-newest; PyTorch takes a few minutes ..."
+	@$(PYTHON) -m venv --upgrade-deps .venv-newest
+	@.venv-newest/bin/python -m pip install --quiet --upgrade \
+	    --upgrade-strategy eager -e '.[lab,test]'
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
