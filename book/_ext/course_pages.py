@@ -14,6 +14,7 @@ from sphinx.ext.autodoc.mock import _MockObject
 from sphinx.util.inspect import stringify_signature
 
 ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = "notebooks/"
 
 # What course_utils imports at its top.
 MOCKED = ["matplotlib", "numpy", "PIL", "pooch", "torch", "torchvision", "tqdm"]
@@ -78,6 +79,20 @@ def drop_idle_mathjax(
         scripts[:] = [file for file in scripts if "mathjax/" not in str(file.filename)]
 
 
+def tell_place(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Say above a chapter's title how far into the course it is."""
+    chapters = sorted(name for name in app.env.found_docs if name.startswith(CHAPTERS))
+    if page in chapters and "body" in context:
+        place = f"Chapter {chapters.index(page) + 1} of {len(chapters)}"
+        meter = f'<progress value="{chapters.index(page) + 1}" max="{len(chapters)}"'
+        line = f'<p class="chapter-place">{place} {meter} aria-label="{place}">'
+        context["body"] = context["body"].replace(
+            "<h1>", f"{line}</progress></p>\n<h1>", 1
+        )
+
+
 def find_helpers(app: Sphinx) -> None:
     """Let autodoc import the helpers, and nothing that they stand on.
 
@@ -117,6 +132,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     find_helpers(app)
     app.connect("autodoc-process-signature", tell_signature)
     app.connect("html-page-context", name_folds)
+    app.connect("html-page-context", tell_place)
     # After Sphinx has added its scripts, which it does with the usual priority, 500.
     app.connect("html-page-context", drop_idle_mathjax, priority=900)
     app.connect("build-finished", copy_mathjax)

@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, Playwright, Request, Route
+from playwright.sync_api import Browser, Page, Playwright, Request, Response, Route
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -73,6 +73,7 @@ class Visit:
     page: Page
     base: str
     problems: list[str] = field(default_factory=list)
+    answers: list[Response] = field(default_factory=list)
 
     def open(self, path: str, until: WaitUntil = "networkidle") -> None:
         """Go to a page of the book and wait until nothing more is loaded."""
@@ -102,6 +103,7 @@ class Visit:
         """Listen to everything a browser can complain about."""
         self.page.route("**/*", self.guard)
         self.page.on("requestfailed", self.note_failure)
+        self.page.on("response", self.answers.append)
         self.page.on(
             "response",
             lambda answer: (

@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Response
 
 PICTURE_FILE = re.compile(r"\S+\.(png|jpe?g|svg|gif|webp)|\S*[/\\]\S*", re.IGNORECASE)
+
+INLINE_PICTURE = re.compile(rb"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+")
 
 OVERFLOWING = """() => {
   const width = document.documentElement.clientWidth;
@@ -76,6 +78,19 @@ FRAME = """() => ({
   mains: document.querySelectorAll('main').length,
   skips: document.querySelectorAll('.skip-link a[href="#main-content"]').length,
 })"""
+
+
+def weight_problems(answers: list[Response], limit: int = 1_500_000) -> list[str]:
+    """Say what a page asks of a reader who pays for each byte, if it is too much.
+
+    Frames of a figure to play with stand in the page's own text and are not counted.
+    """
+    bodies = {answer.url: answer.body() for answer in answers}
+    sizes = {url: len(INLINE_PICTURE.sub(b"", body)) for url, body in bodies.items()}
+    total = sum(sizes.values())
+    heaviest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
+    parts = ", ".join(f"{sizes[url] / 1e6:.2f} MB {url}" for url in heaviest)
+    return [f"the page weighs {total / 1e6:.2f} MB: {parts}"] if total > limit else []
 
 
 def overflow_problems(page: Page, width: int) -> list[str]:

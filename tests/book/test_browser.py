@@ -44,6 +44,7 @@ def test_page(browser: Browser, site: str, name: str, theme: str) -> None:
         seen.open(f"{name}.html")
         chosen = seen.page.evaluate("document.documentElement.dataset.theme")
         problems = [] if chosen == theme else [f"the theme is {chosen}, not {theme}"]
+        problems += checks.weight_problems(seen.answers)
         problems += checks.access_problems(seen.page)
         for check in (
             checks.math_problems,
@@ -167,6 +168,7 @@ FAULTS: dict[str, tuple[str, str]] = {
         '<div class="cell_input"><div class="highlight">6 * 7</div></div>',
         "no copy button: 6 * 7",
     ),
+    "heavy page": ("<p>" + "much " * 400_000 + "</p>", "weighs 2.00 MB"),
     "empty icon": ('<i class="fa-solid fa-cat">?</i>', "icon not drawn"),
 }
 
@@ -185,6 +187,7 @@ def all_problems(browser: Browser, folder: Path, fault: str) -> list[str]:
     with served(folder) as base, visit(browser, base) as seen:
         seen.open("page.html", until="load")  # nothing on it comes later
         problems = [problem for check in page_only for problem in check(seen.page)]
+        problems += checks.weight_problems(seen.answers)
         return problems + checks.overflow_problems(seen.page, 360) + seen.problems
 
 
