@@ -13,7 +13,6 @@ script goes on after the last one. With one thread it takes half an hour and mor
 
 from __future__ import annotations
 
-import ast
 import functools
 import itertools
 import json
@@ -21,11 +20,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from from_chapter import defined_in
 from loaders import RESULTS, arguments, machine
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,7 +32,6 @@ from torch.nn import functional as F
 from course_utils import dice, load_membranes, v_rand
 from course_utils.metrics import connected_components
 
-CHAPTER = Path(__file__).parents[1] / "notebooks" / "08_from_fcn_to_unet.ipynb"
 NAMES = (
     *("block", "UNet", "turn", "turn_back", "bend", "prepare", "Crops", "dice_loss"),
     *("border_weights", "chance_of_cell", "one_look", "eight_looks"),
@@ -45,33 +43,11 @@ HEAVY = 2  # in the masks: membrane that keeps two cells apart
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-@functools.cache
-def definitions() -> str:
-    """What the chapter writes in its cells to define the names above, once read."""
-    found: dict[str, str] = {}
-    for cell in json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and any(f" {name}" in source for name in NAMES):
-            for node in ast.parse(source).body:
-                # A function may come twice: the solution follows the exercise's stub.
-                if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                    found[node.name] = ast.get_source_segment(source, node) or ""
-    missing = set(NAMES) - set(found)
-    assert not missing, f"the chapter does not define {missing}"
-    return "\n\n".join(found[name] for name in NAMES)
-
-
 def chapter(**changed: Any) -> dict[str, Any]:
-    """The chapter's definitions, with others in place of some of them.
-
-    Functions look names up where they were defined, so that what takes the place of
-    `turn` is also what the chapter's crops call.
-    """
-    names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
-    names |= {"pairwise": itertools.pairwise, "device": torch.device("cpu")}
-    exec(definitions(), names)
-    names.update(changed)
-    return names
+    """The chapter's definitions, with others in place of some of them."""
+    known: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
+    known |= {"pairwise": itertools.pairwise, "device": torch.device("cpu")}
+    return defined_in("08_from_fcn_to_unet", NAMES, **known, **changed)
 
 
 def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:

@@ -53,6 +53,16 @@ def _dice(logits: Tensor, labels: Tensor) -> Tensor:
     return _overlaps(logits.argmax(1), labels, SPACE)[1:].nanmean(0)
 
 
+def _smoothed(logits: Tensor, labels: Tensor) -> Tensor:
+    """With the 1 above and below that the chapter's loss has."""
+    guesses, overlaps = logits.argmax(1), []
+    for tissue in range(1, 4):
+        ours, theirs = guesses == tissue, labels == tissue
+        both, sizes = (ours & theirs).sum(SPACE), ours.sum(SPACE) + theirs.sum(SPACE)
+        overlaps.append((2 * both + 1) / (sizes + 1))
+    return torch.stack(overlaps).mean(0)
+
+
 def _iou(logits: Tensor, labels: Tensor) -> Tensor:
     overlaps = _overlaps(logits.argmax(1), labels, SPACE)[1:]
     return (overlaps / (2 - overlaps)).nanmean(0)
@@ -60,18 +70,25 @@ def _iou(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _lesions() -> Tensor:
     """Four lesions: two whose voxels touch at corners, one long and bent, one large."""
-    mask = torch.zeros(5, 7, 9, dtype=torch.bool)
+    mask = torch.zeros(5, 7, 31, dtype=torch.bool)
     mask[0, 0, 0] = mask[1, 1, 1] = True
-    mask[0:4, 3, 0] = mask[3, 3, 0:8] = mask[0:4, 3, 5] = True
+    mask[0:4, 3, 0] = mask[3, 3, 0:30] = mask[0:4, 3, 5] = True
     mask[0:3, 5:7, 7:9] = True
     mask[4, 0, 8] = mask[4, 1, 7] = True
     return mask
 
 
-def _count(mask: Tensor, rounds: int | None = None) -> int:
+def _lone_voxel() -> Tensor:
+    """One lesion of one voxel, in the very first place."""
+    mask = torch.zeros(3, 4, 5, dtype=torch.bool)
+    mask[0, 0, 0] = True
+    return mask
+
+
+def _count(mask: Tensor, rounds: int | None = None, first: int = 1) -> int:
     """The lesions that are left after so many rounds of spreading, or after enough."""
-    numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float64).reshape(mask.shape)
-    numbers = (numbers * mask)[None, None]
+    numbers = first + torch.arange(mask.numel(), dtype=torch.float64)
+    numbers = (numbers.reshape(mask.shape) * mask)[None, None]
     for _ in range(mask.numel() if rounds is None else rounds):
         numbers = F.max_pool3d(numbers, 3, stride=1, padding=1) * mask
     return len(numbers[numbers > 0].unique())
@@ -108,6 +125,7 @@ EXERCISES = {
             (math.prod(ROOM[2:]) * 4, "That is one channel of one volume."),
             (math.prod(ROOM) * 8, "float32 has 32 bits, which are 4 bytes."),
             (math.prod(ROOM) * 32, "32 is the number of bits; a byte has 8 of them."),
+            (math.prod(ROOM) * 4 / 1e6, "Those are megabytes; bytes are asked for."),
         ],
     ),
     "9.2": Exercise(
@@ -243,6 +261,10 @@ EXERCISES = {
                 ),
                 "Half of what it should be: Dice counts what both share twice.",
             ),
+            (
+                _smoothed,
+                "Nothing is added above and below here: leave an absent class out.",
+            ),
             (_iou, "That is intersection over union: Dice divides by both sizes."),
             (
                 lambda logits, labels: (
@@ -263,12 +285,20 @@ EXERCISES = {
             ),
             (lambda mask: _count(mask, 1), "Once is not enough: repeat the spreading."),
             (
+                lambda mask: _count(mask, 10),
+                "Some lesions are longer: repeat until nothing changes any more.",
+            ),
+            (
+                lambda mask: _count(mask, first=0),
+                "A lesion got the number 0, which means outside: count from 1.",
+            ),
+            (
                 lambda mask: 1,
                 "All became one: set the outside back to 0 after each spreading.",
             ),
             (_faces, "Voxels that touch at an edge or a corner belong together."),
             (lambda mask: int(mask.sum()), "These are the voxels of all lesions."),
         ],
-        look_at=lambda count: count(_lesions()),
+        look_at=lambda count: [count(_lesions()), count(_lone_voxel())],
     ),
 }

@@ -674,12 +674,12 @@ def _phantom(rng: Generator, shape: tuple[int, int, int]) -> tuple[Array, Array]
     folds = 0.3 * (_smooth(rng, 6, *shape) - 0.5)
     tissue = np.where(head < 1, 1, 0) + (head + folds < 0.62)
     looks = tissue.copy()
-    for _ in range(rng.integers(2, 5)):
-        middle, radius = _between(rng, -0.42, 0.42, 3), _between(rng, 0.1, 0.24)
-        vessel = _ball(place[1:], middle[1:], radius * 0.75) < 1
-        looks[vessel & (tissue == 2)] = 3
     for _ in range(rng.integers(1, 4)):
-        middle, radius = _between(rng, -0.42, 0.42, 3), _between(rng, 0.14, 0.3)
+        middle, radius = _between(rng, -0.42, 0.42, 3), _between(rng, 0.12, 0.24)
+        vessel = (_ball(place[1:], middle[1:], radius) < 1) & (tissue > 0)
+        tissue[vessel], looks[vessel] = 2, 3
+    for _ in range(rng.integers(1, 4)):
+        middle, radius = _between(rng, -0.42, 0.42, 3), _between(rng, 0.16, 0.3)
         lesion = (_ball(place, middle, radius) < 1) & (tissue > 0)
         tissue[lesion] = looks[lesion] = 3
     return _scans(rng, looks), tissue.astype(np.uint8)

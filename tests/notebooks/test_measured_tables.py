@@ -3,20 +3,29 @@
 import json
 from typing import Any
 
+import pytest
 from normal_form import load
 from notebooks.chapters import ROOT, Chapter
 
-MEASURED = ROOT / "benchmarks" / "results" / "unet_ingredients.json"
-CHAPTER = ROOT / "notebooks" / "08_from_fcn_to_unet.ipynb"
-COLUMNS = (
-    *("val, one look", "val, eight looks"),
-    *("val, eight looks, at one half", "test, eight looks"),
-)
+# The chapter, the benchmark's results, and which of them are the table's columns.
+TABLES = {
+    "08_from_fcn_to_unet": (
+        "unet_ingredients.json",
+        ("val, one look", "val, eight looks"),
+        ("val, eight looks, at one half", "test, eight looks"),
+    ),
+    "09_unet_in_3d": (
+        "third_dimension.json",
+        ("val, lesions", "val, mean of tissues"),
+        ("test, lesions", "test, mean of tissues"),
+    ),
+}
 
 
-def measured() -> dict[str, Any]:
+def measured(file: str) -> dict[str, Any]:
     """For each variant the number of seeds, and mean and spread of each figure."""
-    found: dict[str, Any] = json.loads(load(MEASURED))["mean and spread"]
+    path = ROOT / "benchmarks" / "results" / file
+    found: dict[str, Any] = json.loads(load(path))["mean and spread"]
     return found
 
 
@@ -26,16 +35,22 @@ def table(text: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows if len(row) > 1 and " ± " in row[-1]}
 
 
-def test_the_unets_ingredients() -> None:
-    text = "\n".join(cell.text for cell in Chapter.read(CHAPTER).prose_cells)
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_measured_numbers(name: str) -> None:
+    file, *columns = TABLES[name]
+    chapter = Chapter.read(ROOT / "notebooks" / f"{name}.ipynb")
+    text = "\n".join(cell.text for cell in chapter.prose_cells)
     wanted = {
-        variant: ["{:.3f} ± {:.3f}".format(*numbers[name]) for name in COLUMNS]
-        for variant, numbers in measured().items()
+        variant: [
+            "{:.3f} ± {:.3f}".format(*numbers[what]) for half in columns for what in half
+        ]
+        for variant, numbers in measured(file).items()
     }
     assert table(text) == wanted
 
 
-def test_all_variants_were_trained_from_as_many_seeds() -> None:
-    seeds = {numbers["seeds"] for numbers in measured().values()}
+@pytest.mark.parametrize("name", TABLES)
+def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
+    seeds = {numbers["seeds"] for numbers in measured(TABLES[name][0]).values()}
     assert len(seeds) == 1
     assert seeds.pop() >= 3

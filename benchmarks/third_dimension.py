@@ -1,0 +1,136 @@
+"""What the third dimension buys in chapter 9, over several seeds.
+
+    python benchmarks/third_dimension.py [--seeds 3]
+
+Networks, patches and loss are those of the chapter: their definitions are taken out of
+its notebook and run. Every variant is trained from each seed, with as many steps and
+the same schedule as in the chapter; its last weights are judged on the validation and
+on the test volumes, whole. Each finished run is written to
+benchmarks/results/third_dimension.json at once: started again, the script goes on
+after the last one. With one thread a run takes half a minute and more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import time
+from typing import Any
+
+import torch
+from from_chapter import defined_in
+from loaders import RESULTS, arguments, machine
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from course_utils import dice, load_phantoms
+
+FILE = RESULTS / "third_dimension.json"
+NAMES = (
+    *("LAYERS", "double_conv", "Up", "UNet", "Patches", "Slices", "SliceBySlice"),
+    "DiceAndCrossEntropy",
+)
+EPOCHS, RATE = 18, 0.02
+# Dimensions, decoder, whether Dice is in the loss, share of patches around lesions.
+VARIANTS = {
+    "2-D": (2, "trilinear", True, 0.5),
+    "3-D, trilinear": (3, "trilinear", True, 0.5),
+    "3-D, transposed": (3, "transposed", True, 0.5),
+    "trilinear, cross-entropy alone": (3, "trilinear", False, 0.5),
+    "trilinear, patches from anywhere": (3, "trilinear", True, 0.0),
+}
+
+
+def chapter() -> dict[str, Any]:
+    """The chapter's definitions."""
+    known = {"torch": torch, "nn": nn, "F": F, "pairwise": itertools.pairwise}
+    return defined_in("09_unet_in_3d", NAMES, **known)
+
+
+def normalised() -> dict[str, tuple[Tensor, Tensor]]:
+    """Volumes and labels of each part, by the numbers of the training volumes."""
+    parts = dict(zip(("train", "val", "test"), load_phantoms(), strict=True))
+    std, mean = torch.std_mean(parts["train"].images, dim=(0, 2, 3, 4), keepdim=True)
+    return {name: ((p.images - mean) / std, p.labels) for name, p in parts.items()}
+
+
+def train(variant: str, seed: int, volumes: tuple[Tensor, Tensor]) -> nn.Module:
+    """The chapter's training, with this variant's difference; answers for volumes."""
+    dims, decoder, with_dice, around = VARIANTS[variant]
+    own = chapter()
+    torch.manual_seed(seed)
+    model: nn.Module = own["UNet"](dims, decoder)
+    flat = dims == 2
+    layout = torch.channels_last if flat else torch.channels_last_3d
+    model = model.to(memory_format=layout)
+    if flat:
+        batches = DataLoader(own["Slices"](*volumes, 512, around), 16, shuffle=True)
+    else:
+        batches = DataLoader(own["Patches"](*volumes, 128, around), 4, shuffle=True)
+    loss_function = own["DiceAndCrossEntropy"]() if with_dice else F.cross_entropy
+    optimizer = torch.optim.Adam(model.parameters())
+    plan = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, RATE, total_steps=EPOCHS * len(batches), pct_start=0.1
+    )
+    for _ in range(EPOCHS):
+        for images, labels in batches:
+            optimizer.zero_grad()
+            loss_function(model(images), labels).backward()
+            optimizer.step()
+            plan.step()
+    whole: nn.Module = own["SliceBySlice"](model) if flat else model
+    return whole.eval()
+
+
+@torch.no_grad()
+def judge(model: nn.Module, volumes: Tensor, labels: Tensor) -> dict[str, float]:
+    """Dice of lesions, and the mean over the three tissues."""
+    overlap = dice(model(volumes).argmax(dim=1), labels)[1:]
+    return {
+        "lesions": round(overlap[2].item(), 4),
+        "mean of tissues": round(overlap.mean().item(), 4),
+    }
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and spread of every number over a variant's seeds."""
+    result: dict[str, Any] = {}
+    for variant in VARIANTS:
+        own = [run for run in runs if run["variant"] == variant]
+        result[variant] = {"seeds": len(own)}
+        for name in [name for name in (own[0] if own else {}) if "," in name]:
+            values = [run[name] for run in own]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            numbers = statistics.mean(values), spread
+            result[variant][name] = [round(number, 3) for number in numbers]
+    return result
+
+
+def main() -> None:
+    """Train what is not there yet, and write each run when it is finished."""
+    options = arguments(("seeds", 3, "how many seeds"), text=__doc__ or "")
+    torch.set_num_threads(1)
+    parts = normalised()
+    runs = json.loads(FILE.read_text(encoding="utf-8"))["runs"] if FILE.exists() else []
+    done = {(run["variant"], run["seed"]) for run in runs}
+    for seed, variant in itertools.product(range(options.seeds), VARIANTS):
+        if (variant, seed) in done:
+            continue
+        start = time.process_time()
+        model = train(variant, seed, parts["train"])
+        found = {
+            f"{part}, {what}": number
+            for part in ("val", "test")
+            for what, number in judge(model, *parts[part]).items()
+        }
+        seconds = round(time.process_time() - start)
+        runs.append({"variant": variant, "seed": seed, **found, "seconds": seconds})
+        results = {"machine": machine(), "mean and spread": summary(runs), "runs": runs}
+        FILE.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(runs[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
