@@ -103,7 +103,7 @@ class Visit:
         """Listen to everything a browser can complain about."""
         self.page.route("**/*", self.guard)
         self.page.on("requestfailed", self.note_failure)
-        self.page.on("response", self.answers.append)
+        self.page.on("response", lambda answer: self.answers.append(answer))
         self.page.on(
             "response",
             lambda answer: (

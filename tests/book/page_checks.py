@@ -1,5 +1,6 @@
 """Checks of an open page: each returns a list of problems, empty when all is well."""
 
+import gzip
 import re
 from typing import Any
 
@@ -83,14 +84,21 @@ FRAME = """() => ({
 def weight_problems(answers: list[Response], limit: int = 1_500_000) -> list[str]:
     """Say what a page asks of a reader who pays for each byte, if it is too much.
 
-    Frames of a figure to play with stand in the page's own text and are not counted.
+    Counted is what travels: web servers compress text. Frames of a figure to play with
+    stand in the page's own text and are not counted.
     """
-    bodies = {answer.url: answer.body() for answer in answers}
-    sizes = {url: len(INLINE_PICTURE.sub(b"", body)) for url, body in bodies.items()}
+    sizes = {answer.url: travelling(answer) for answer in answers}
     total = sum(sizes.values())
     heaviest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
     parts = ", ".join(f"{sizes[url] / 1e6:.2f} MB {url}" for url in heaviest)
     return [f"the page weighs {total / 1e6:.2f} MB: {parts}"] if total > limit else []
+
+
+def travelling(answer: Response) -> int:
+    """How many bytes of an answer a web server sends."""
+    body = INLINE_PICTURE.sub(b"", answer.body())
+    is_text = re.search("text|javascript|json|svg", answer.headers["content-type"])
+    return len(gzip.compress(body) if is_text else body)
 
 
 def overflow_problems(page: Page, width: int) -> list[str]:
