@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from normal_form import load
 from notebooks.chapters import ROOT, Chapter
 
@@ -42,7 +43,9 @@ def test_a_table_of_measured_numbers(name: str) -> None:
     text = "\n".join(cell.text for cell in chapter.prose_cells)
     wanted = {
         variant: [
-            "{:.3f} ± {:.3f}".format(*numbers[what]) for half in columns for what in half
+            "{:.3f} ± {:.3f}".format(*numbers[what])
+            for half in columns
+            for what in half
         ]
         for variant, numbers in measured(file).items()
     }
