@@ -27,7 +27,10 @@ def read_works(text: str) -> Works:
     works = {}
     for key, body in re.findall(r"^@\w+\{([^,]+),\n(.*?)^\}", text, re.M | re.S):
         fields = re.findall(r"^ *(\w+) *= *\{(.*)\},?$", body, re.MULTILINE)
-        works[key] = {name.lower(): value.strip("{}") for name, value in fields}
+        works[key] = {
+            name.lower(): value.strip("{}").replace("\\%", "%")
+            for name, value in fields
+        }
     return works
 
 
