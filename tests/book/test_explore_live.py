@@ -72,7 +72,13 @@ def moves(figure: Locator, act: Callable[[], object]) -> None:
 
 
 def move_by_key_and_touch(figure: Locator) -> None:
-    slider = figure.locator("input[type=range]").first
+    sliders = figure.locator("input[type=range]")
+    if sliders.count() == 0:  # all its choices are names
+        names = figure.locator("select").first
+        now, count = names.evaluate("select => [select.selectedIndex, select.length]")
+        moves(figure, lambda: names.select_option(index=(now + 1) % count))
+        return
+    slider = sliders.first
     box = slider.bounding_box()
     assert box is not None
     moves(figure, lambda: slider.press("End"))  # it never stands there at first
@@ -99,7 +105,7 @@ def test_in_the_book(browser: Browser, book_html: Path, theme: str) -> None:
                 move_by_key_and_touch(figure)
                 assert [state(f) for f in figures if f != figure] == others
                 assert legible(figure)
-            assert checks.access_problems(seen.page) == []
+            assert checks.access_problems(seen.page, "but colour") == []
         assert seen.problems == []
 
 
