@@ -135,6 +135,15 @@ def write(name: str, results: dict[str, Any]) -> None:
     print(text)
 
 
+def stored(name: str) -> dict[str, Any]:
+    """The results that were kept under this name; none, if there is no such file."""
+    file = RESULTS / name
+    kept: dict[str, Any] = {}
+    if file.exists():
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    return kept
+
+
 def arguments(*options: tuple[str, Any, str], text: str) -> argparse.Namespace:
     """The command line: options (name, default, meaning) after the script's text."""
     parser = argparse.ArgumentParser(

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-from loaders import RESULTS, write
+from loaders import stored, write
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -132,8 +131,7 @@ def measure_all(paths: list[Path], data: str) -> dict[str, Any]:
 
 def keep(results: dict[str, dict[str, Any]]) -> None:
     """Write what was measured; what other chapters needed stays written."""
-    file = RESULTS / "notebooks.json"
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept = stored("notebooks.json")
     together = {
         data: dict(sorted((kept.get(data, {}) | results.get(data, {})).items()))
         for data in KINDS
@@ -141,7 +139,7 @@ def keep(results: dict[str, dict[str, Any]]) -> None:
     }
     names = sorted({name for measured in together.values() for name in measured})
     limits = {"seconds": {name: limit_of(name) for name in names}}
-    write(file.name, {"limits": {**limits, "gigabytes": GIGABYTES}, **together})
+    write("notebooks.json", {"limits": {**limits, "gigabytes": GIGABYTES}, **together})
 
 
 def main() -> int:

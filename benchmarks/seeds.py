@@ -23,7 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from loaders import RESULTS, machine
+from loaders import RESULTS, machine, stored
 
 from notebooks import (
     CELL_TIMEOUT,
@@ -106,8 +106,7 @@ def measure(path: Path, seeds: list[int], data: str) -> dict[str, Any]:
 
 def keep(chapter: str, kind: str, results: dict[str, Any]) -> None:
     """Write the results of a chapter; those of others stay, whoever wrote them."""
-    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    chapters: dict[str, Any] = kept.get("chapters", {})
+    chapters: dict[str, Any] = stored(FILE.name).get("chapters", {})
     chapters.setdefault(chapter, {})[kind] = results
     written = {"machine": machine(), "chapters": dict(sorted(chapters.items()))}
     FILE.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import random
 import statistics
@@ -33,7 +32,7 @@ from typing import Any
 import matplotlib
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
-from loaders import RESULTS, arguments, write
+from loaders import arguments, stored, write
 from torch import Tensor
 
 from notebooks import ROOT, load, parse
@@ -140,9 +139,9 @@ def main() -> None:
         table = measure(made, options.rounds) if options.times else {}
     print()
     if not table:
-        stored = json.loads((RESULTS / "shipping.json").read_text(encoding="utf-8"))
-        stored.pop("machine")
-        write("shipping.json", {**stored, "pruning": pruning})
+        kept = stored("shipping.json")
+        kept.pop("machine")
+        write("shipping.json", {**kept, "pruning": pruning})
         return
     for name, row in table.items():
         once = row["pictures at once: 1"]["milliseconds"]

@@ -13,24 +13,22 @@ after the last one. With one thread a run takes half a minute and more.
 from __future__ import annotations
 
 import itertools
-import json
-import statistics
-import time
 from typing import Any
 
 import torch
 from from_chapter import defined_in
-from loaders import RESULTS, arguments, machine
+from loaders import arguments
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
+from variants import Numbers, run_all
+from variants import train as train_in_one_cycle
 
 from course_utils import dice, load_phantoms
 
-FILE = RESULTS / "third_dimension.json"
 NAMES = (
-    *("LAYERS", "double_conv", "Up", "UNet", "Patches", "Slices", "SliceBySlice"),
-    "DiceAndCrossEntropy",
+    *("LAYERS", "double_conv", "Up", "UNet", "Patches", "Slices"),
+    *("DiceAndCrossEntropy", "answer"),
 )
 EPOCHS, RATE = 18, 0.02
 # Dimensions, decoder, whether Dice is in the loss, share of patches around lesions.
@@ -45,7 +43,8 @@ VARIANTS = {
 
 def chapter() -> dict[str, Any]:
     """The chapter's definitions."""
-    known = {"torch": torch, "nn": nn, "F": F, "pairwise": itertools.pairwise}
+    known: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
+    known |= {"pairwise": itertools.pairwise, "device": torch.device("cpu")}
     return defined_in("09_unet_in_3d", NAMES, **known)
 
 
@@ -57,7 +56,7 @@ def normalised() -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def train(variant: str, seed: int, volumes: tuple[Tensor, Tensor]) -> nn.Module:
-    """The chapter's training, with this variant's difference; answers for volumes."""
+    """The chapter's training, with this variant's difference."""
     dims, decoder, with_dice, around = VARIANTS[variant]
     own = chapter()
     torch.manual_seed(seed)
@@ -70,42 +69,18 @@ def train(variant: str, seed: int, volumes: tuple[Tensor, Tensor]) -> nn.Module:
     else:
         batches = DataLoader(own["Patches"](*volumes, 128, around), 4, shuffle=True)
     loss_function = own["DiceAndCrossEntropy"]() if with_dice else F.cross_entropy
-    optimizer = torch.optim.Adam(model.parameters())
-    plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RATE, total_steps=EPOCHS * len(batches), pct_start=0.1
-    )
-    for _ in range(EPOCHS):
-        for images, labels in batches:
-            optimizer.zero_grad()
-            loss_function(model(images), labels).backward()
-            optimizer.step()
-            plan.step()
-    whole: nn.Module = own["SliceBySlice"](model) if flat else model
-    return whole.eval()
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    train_in_one_cycle(model, batches, loss_function, optimizer, EPOCHS, pct_start=0.1)
+    return model
 
 
-@torch.no_grad()
-def judge(model: nn.Module, volumes: Tensor, labels: Tensor) -> dict[str, float]:
+def judge(model: nn.Module, volumes: Tensor, labels: Tensor) -> Numbers:
     """Dice of lesions, and the mean over the three tissues."""
-    overlap = dice(model(volumes).argmax(dim=1), labels)[1:]
+    overlap = dice(chapter()["answer"](model, volumes), labels)[1:]
     return {
         "lesions": round(overlap[2].item(), 4),
         "mean of tissues": round(overlap.mean().item(), 4),
     }
-
-
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and spread of every number over a variant's seeds."""
-    result: dict[str, Any] = {}
-    for variant in VARIANTS:
-        own = [run for run in runs if run["variant"] == variant]
-        result[variant] = {"seeds": len(own)}
-        for name in [name for name in (own[0] if own else {}) if "," in name]:
-            values = [run[name] for run in own]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            numbers = statistics.mean(values), spread
-            result[variant][name] = [round(number, 3) for number in numbers]
-    return result
 
 
 def main() -> None:
@@ -113,23 +88,16 @@ def main() -> None:
     options = arguments(("seeds", 3, "how many seeds"), text=__doc__ or "")
     torch.set_num_threads(1)
     parts = normalised()
-    runs = json.loads(FILE.read_text(encoding="utf-8"))["runs"] if FILE.exists() else []
-    done = {(run["variant"], run["seed"]) for run in runs}
-    for seed, variant in itertools.product(range(options.seeds), VARIANTS):
-        if (variant, seed) in done:
-            continue
-        start = time.process_time()
+
+    def measure(variant: str, seed: int) -> Numbers:
         model = train(variant, seed, parts["train"])
-        found = {
+        return {
             f"{part}, {what}": number
             for part in ("val", "test")
             for what, number in judge(model, *parts[part]).items()
         }
-        seconds = round(time.process_time() - start)
-        runs.append({"variant": variant, "seed": seed, **found, "seconds": seconds})
-        results = {"machine": machine(), "mean and spread": summary(runs), "runs": runs}
-        FILE.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        print(runs[-1], flush=True)
+
+    run_all("third_dimension.json", VARIANTS, options.seeds, measure)
 
 
 if __name__ == "__main__":

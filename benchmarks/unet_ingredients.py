@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,9 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 from from_chapter import defined_in
-from loaders import RESULTS, arguments, machine
+from loaders import arguments
 from torch import Tensor, nn
 from torch.nn import functional as F
+from variants import Numbers, run_all
+from variants import train as train_in_one_cycle
 
 from course_utils import dice, load_membranes, v_rand
 from course_utils.metrics import connected_components
@@ -36,7 +35,6 @@ NAMES = (
     *("block", "UNet", "turn", "turn_back", "bend", "prepare", "Crops", "dice_loss"),
     *("border_weights", "chance_of_cell", "one_look", "eight_looks"),
 )
-FILE = RESULTS / "unet_ingredients.json"
 THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99]
 CHANNELS, EPOCHS, RATE = (16, 32, 64, 128), 10, 0.004
 HEAVY = 2  # in the masks: membrane that keeps two cells apart
@@ -98,18 +96,11 @@ def train(variant: str, seed: int, part: Any) -> nn.Module:
     model: nn.Module = own["UNet"](*CHANNELS).to(memory_format=torch.channels_last)
     crops = own["Crops"](part, strength=strength)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
-    steps = EPOCHS * len(crops)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    for _ in range(EPOCHS):
-        for images, masks in crops:
-            optimizer.zero_grad()
-            loss_function(model(images), masks).backward()
-            optimizer.step()
-            plan.step()
+    train_in_one_cycle(model, crops, loss_function, optimizer, EPOCHS)
     return model.eval()
 
 
-def judge(model: nn.Module, val: Any, test: Any) -> dict[str, float]:
+def judge(model: nn.Module, val: Any, test: Any) -> Numbers:
     """V-Rand at one half and at the threshold that is best on the validation slices."""
     own, found = chapter(), {}
     for look in ("one look", "eight looks"):
@@ -127,23 +118,6 @@ def judge(model: nn.Module, val: Any, test: Any) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and spread of every number over a variant's seeds."""
-    result: dict[str, Any] = {}
-    for variant in VARIANTS:
-        own = [run for run in runs if run["variant"] == variant]
-        names = [name for name in (own[0] if own else {}) if "," in name]
-        result[variant] = {"seeds": len(own)}
-        for name in names:
-            values = [run[name] for run in own]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            result[variant][name] = [
-                round(statistics.mean(values), 3),
-                round(spread, 3),
-            ]
-    return result
-
-
 def main() -> None:
     """Train what is not there yet, and write each run when it is finished."""
     options = arguments(("seeds", 3, "how many seeds"), text=__doc__ or "")
@@ -151,19 +125,11 @@ def main() -> None:
     part, val, test = load_membranes()
     marked, classes = heavy_membrane(part.labels), (*part.classes, "heavy membrane")
     part = replace(part, labels=marked, classes=classes)
-    runs = json.loads(FILE.read_text(encoding="utf-8"))["runs"] if FILE.exists() else []
-    done = {(run["variant"], run["seed"]) for run in runs}
-    for seed, variant in itertools.product(range(options.seeds), VARIANTS):
-        if (variant, seed) in done:
-            continue
-        start = time.process_time()
-        found = judge(train(variant, seed, part), val, test)
-        seconds = round(time.process_time() - start)
-        runs.append({"variant": variant, "seed": seed, **found, "seconds": seconds})
-        about = {"machine": machine(), "data": part.source}
-        results = {**about, "mean and spread": summary(runs), "runs": runs}
-        FILE.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        print(runs[-1], flush=True)
+
+    def measure(variant: str, seed: int) -> Numbers:
+        return judge(train(variant, seed, part), val, test)
+
+    run_all("unet_ingredients.json", VARIANTS, options.seeds, measure, data=part.source)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Tables of measured numbers in the text say what the benchmarks have written down."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -57,3 +59,12 @@ def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
     seeds = {numbers["seeds"] for numbers in measured(TABLES[name][0]).values()}
     assert len(seeds) == 1
     assert seeds.pop() >= 3
+
+
+@pytest.mark.parametrize("script", ["unet_ingredients", "third_dimension"])
+def test_the_benchmark_finds_what_it_measures_in_its_chapter(script: str) -> None:
+    run = [sys.executable, "-c", f"import {script}; {script}.chapter()"]
+    done = subprocess.run(
+        run, cwd=ROOT / "benchmarks", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
