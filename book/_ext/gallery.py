@@ -13,6 +13,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -24,10 +25,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = Path("_build", "gallery")
 
 
+def cells_of(chapter: str) -> list[dict[str, Any]]:
+    """What is stored in a chapter."""
+    path = ROOT / "notebooks" / f"{chapter}.ipynb"
+    cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return cells
+
+
 def pictures_of(chapter: str) -> Iterator[tuple[str, str]]:
     """Description and PNG (in base 64) of each picture stored in a chapter."""
-    path = ROOT / "notebooks" / f"{chapter}.ipynb"
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    for cell in cells_of(chapter):
         image = cell["metadata"].get("mystnb", {}).get("image", {})
         for output in cell.get("outputs", []):
             png = output.get("data", {}).get("image/png")
@@ -37,8 +44,7 @@ def pictures_of(chapter: str) -> Iterator[tuple[str, str]]:
 
 def title_of(chapter: str) -> str:
     """The first heading of a chapter."""
-    path = ROOT / "notebooks" / f"{chapter}.ipynb"
-    first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+    first = "".join(cells_of(chapter)[0]["source"])
     return first.splitlines()[0].removeprefix("# ")
 
 
