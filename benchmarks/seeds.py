@@ -2,12 +2,12 @@
 
     python benchmarks/seeds.py [NUMBER ...] [--seeds 0 1 2 3 4] [--data real stand-ins]
 
-Every chapter (or those whose numbers are given) runs from the top with each seed in
-place of its own, on the real data that COURSE_DATA names and on stand-ins. A limit in
-`expect` that does not hold stops the run and is reported. What the cells tagged
-`headline` print is collected, and the numbers in it are given with their mean and
-spread. The results go to benchmarks/results/seeds.json, where other chapters'
-results stay; the exit code is 1 if a run failed.
+Every chapter (or those whose numbers are given) runs from the top with all its seeds
+moved (0 leaves them as they are), on the real data that COURSE_DATA names and on
+stand-ins. A limit in `expect` that does not hold stops the run and is reported. What
+the cells tagged `headline` print is collected, and the numbers in it are given with
+their mean and spread. The results go to benchmarks/results/seeds.json, where other
+chapters' results stay; the exit code is 1 if a run failed.
 """
 
 from __future__ import annotations
@@ -39,10 +39,14 @@ from notebooks import (
 SEEDS = [0, 1, 2, 3, 4]
 FILE = RESULTS / "seeds.json"
 OWN_SEED = "seed_everything(0)"
-# Without one of its own, a BatchLoader shuffles by seed 0, whatever the notebook's is.
-OTHER_SEED = """seed_everything({seed})
+# All seeds of a chapter are moved, also those that its functions set later on. Without
+# one of its own, a BatchLoader shuffles by seed 0, whatever the notebook's is.
+OTHER_SEEDS = """import torch as _torch
 from course_utils import BatchLoader as _BatchLoader
-_BatchLoader.__init__.__kwdefaults__["seed"] = {seed}"""
+_manual_seed = _torch.manual_seed
+_torch.manual_seed = lambda seed: _manual_seed(seed + 1000 * {seed})
+_BatchLoader.__init__.__kwdefaults__["seed"] = {seed}
+seed_everything(0)"""
 
 
 def run_with(path: Path, seed: int) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def run_with(path: Path, seed: int) -> dict[str, Any]:
     set_up = notebook.cells[1]
     if OWN_SEED not in set_up.source:
         raise SystemExit(f"{path.name}: its second cell has no {OWN_SEED}")
-    set_up.source = set_up.source.replace(OWN_SEED, OTHER_SEED.format(seed=seed))
+    set_up.source = set_up.source.replace(OWN_SEED, OTHER_SEEDS.format(seed=seed))
     result: dict[str, Any] = {}
     # A folder of its own: what another run has kept is not gone on with here.
     with tempfile.TemporaryDirectory() as folder:
