@@ -22,18 +22,30 @@ def _source_of(chapter: str, names: Sequence[str]) -> str:
         if cell["cell_type"] == "code" and any(name in source for name in names):
             for node in ast.parse(source).body:
                 # A function may come twice: the solution follows the exercise's stub.
+                text = ast.get_source_segment(source, node) or ""
                 for name in _defined_by(node):
-                    found[name] = ast.get_source_segment(source, node) or ""
+                    found[name] = text
+                for name in found.keys() & _added_to_by(node):
+                    found[name] = "\n".join([found[name], text])
     missing = set(names) - set(found)
     assert not missing, f"the chapter does not define {missing}"
-    return "\n\n".join(found[name] for name in names)
+    return "\n\n".join(dict.fromkeys(found[name] for name in names))
 
 
 def _defined_by(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+        parts = [
+            part for each in node.targets for part in getattr(each, "elts", [each])
+        ]
+        return [part.id for part in parts if isinstance(part, ast.Name)]
+    return []
+
+
+def _added_to_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
     return []
 
 

@@ -61,7 +61,9 @@ def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
     assert seeds.pop() >= 3
 
 
-@pytest.mark.parametrize("script", ["unet_ingredients", "third_dimension"])
+@pytest.mark.parametrize(
+    "script", ["unet_ingredients", "third_dimension", "half_the_time"]
+)
 def test_the_benchmark_finds_what_it_measures_in_its_chapter(script: str) -> None:
     run = [sys.executable, "-c", f"import {script}; {script}.chapter()"]
     done = subprocess.run(
