@@ -53,7 +53,8 @@ def describe_device(device: torch.device | str | None = None) -> str:
     """
     device = torch.device(device) if device is not None else pick_device()
     if device.type == "cpu":
-        name = f"CPU with {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        name = f"CPU with {threads} thread{'s' if threads > 1 else ''}"
     elif device.type == "mps":
         name = "Apple GPU"
     else:

@@ -229,6 +229,14 @@ def test_a_device_in_words() -> None:
     assert describe_device("mps").startswith("Apple GPU")
 
 
+@pytest.mark.parametrize(("count", "words"), [(1, "1 thread,"), (2, "2 threads,")])
+def test_one_thread_is_not_many(
+    count: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    assert describe_device("cpu").startswith(f"CPU with {words}")
+
+
 def test_a_gpu_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda gpu: Card(gpu))
     assert describe_device("cuda:0").startswith("Example 9000 with 16 GiB, PyTorch ")
