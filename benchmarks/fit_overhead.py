@@ -29,7 +29,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from loaders import arguments, write
+from records import arguments, write
 from time_to_accuracy import HALF, lenet
 from torch import nn
 from torch.nn import functional as F

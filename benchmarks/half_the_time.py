@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from from_chapter import defined_in
-from loaders import arguments, write
+from records import arguments, write
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader

@@ -10,19 +10,15 @@ go to benchmarks/results/loaders.json.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision
+from records import arguments, write
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms import v2
@@ -30,7 +26,6 @@ from torchvision.transforms import v2
 from course_utils.data import BatchLoader, PictureDataset, load_cifar10
 from course_utils.data.batches import RandomFlip, RandomShift
 
-RESULTS = Path(__file__).parent / "results"
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 BATCH = 128
 WORK = {"flip": [RandomFlip()], "shift and flip": [RandomShift(4), RandomFlip()]}
@@ -113,46 +108,6 @@ def measure(part: PictureDataset, work: str, repeats: int, seconds: float) -> An
         "samples a second": {n: round(statistics.median(r)) for n, r in rounds.items()},
         "BatchLoader is faster by": {name: round(r, 1) for name, r in ratios.items()},
     }
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "processor": platform.machine(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def write(name: str, results: dict[str, Any]) -> None:
-    """Print the results and keep them next to this script."""
-    text = json.dumps({"machine": machine(), **results}, indent=2) + "\n"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / name).write_text(text, encoding="utf-8")
-    print(text)
-
-
-def stored(name: str) -> dict[str, Any]:
-    """The results that were kept under this name; none, if there is no such file."""
-    file = RESULTS / name
-    kept: dict[str, Any] = {}
-    if file.exists():
-        kept = json.loads(file.read_text(encoding="utf-8"))
-    return kept
-
-
-def arguments(*options: tuple[str, Any, str], text: str) -> argparse.Namespace:
-    """The command line: options (name, default, meaning) after the script's text."""
-    parser = argparse.ArgumentParser(
-        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name, default, meaning in options:
-        kind, said = type(default), f"{meaning} (normally {default})"
-        parser.add_argument(f"--{name}", type=kind, default=default, help=said)
-    return parser.parse_args()
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ nothing is written back. Time counts from the start of the kernel to the last ce
 memory is the highest sum over the kernel and all processes that it starts, looked at
 four times a second. Real data is used where COURSE_DATA names a folder of it; with
 --also-offline everything runs once more on the stand-ins. The results go to
-benchmarks/results/notebooks.json, where those of other chapters stay, and the exit
-code is 1 if a chapter is over its limit.
+benchmarks/results/notebooks.json (with a PyTorch that knows no graphics cards, which
+is much smaller, to notebooks_small_torch.json), where those of other chapters stay, and
+the exit code is 1 if a chapter is over its limit.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-from loaders import stored, write
+import torch
+from records import stored, write
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -36,6 +38,7 @@ from run_notebooks import Watch, execute  # noqa: E402
 SECONDS, GIGABYTES = 120, 1.5
 SECONDS_OF = {"07": 150, "08": 150}
 CELL_TIMEOUT = 600
+FILE = "notebooks.json" if torch.version.cuda else "notebooks_small_torch.json"
 KINDS = ("real data", "stand-ins")
 COLUMNS = "{:<36} {:<10} {:>9} {:>7} {:>9}  {}"
 
@@ -131,7 +134,7 @@ def measure_all(paths: list[Path], data: str) -> dict[str, Any]:
 
 def keep(results: dict[str, dict[str, Any]]) -> None:
     """Write what was measured; what other chapters needed stays written."""
-    kept = stored("notebooks.json")
+    kept = stored(FILE)
     together = {
         data: dict(sorted((kept.get(data, {}) | results.get(data, {})).items()))
         for data in KINDS
@@ -139,7 +142,7 @@ def keep(results: dict[str, dict[str, Any]]) -> None:
     }
     names = sorted({name for measured in together.values() for name in measured})
     limits = {"seconds": {name: limit_of(name) for name in names}}
-    write("notebooks.json", {"limits": {**limits, "gigabytes": GIGABYTES}, **together})
+    write(FILE, {"limits": {**limits, "gigabytes": GIGABYTES}, **together})
 
 
 def main() -> int:

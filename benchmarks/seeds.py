@@ -23,7 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from loaders import RESULTS, machine, stored
+from records import RESULTS, machine, stored
 
 from notebooks import (
     CELL_TIMEOUT,

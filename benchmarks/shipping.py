@@ -32,7 +32,7 @@ from typing import Any
 import matplotlib
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
-from loaders import arguments, stored, write
+from records import arguments, stored, write
 from torch import Tensor
 
 from notebooks import ROOT, load, parse

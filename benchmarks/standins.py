@@ -14,7 +14,7 @@ import json
 from typing import Any
 
 import torch
-from loaders import RESULTS, arguments, write
+from records import RESULTS, arguments, write
 from time_to_accuracy import accuracy, lenet
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from from_chapter import defined_in
-from loaders import arguments
+from records import arguments
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader

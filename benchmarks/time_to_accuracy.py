@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from loaders import PilPictures, arguments, write
+from loaders import PilPictures
+from records import arguments, write
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from from_chapter import defined_in
-from loaders import arguments
+from records import arguments
 from torch import Tensor, nn
 from torch.nn import functional as F
 from variants import Numbers, run_all

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from loaders import RESULTS, machine, stored
+from records import RESULTS, machine, stored
 from torch import nn
 
 Numbers = dict[str, float]
