@@ -5,9 +5,9 @@
 Every chapter (or those whose numbers are given) runs from the top with all its seeds
 moved (0 leaves them as they are), on the real data that COURSE_DATA names and on
 stand-ins. A limit in `expect` that does not hold stops the run and is reported. What
-the cells tagged `headline` print is collected, and the numbers in it are given with
-their mean and spread. The results go to benchmarks/results/seeds.json, where other
-chapters' results stay; the exit code is 1 if a run failed.
+the cells tagged `headline` print as `name: number` is given with its mean and spread.
+The results go to benchmarks/results/seeds.json, where other chapters' results stay;
+the exit code is 1 if a run failed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from notebooks import (
     ROOT,
     NotebookError,
     Watch,
+    environment,
     execute,
     load,
     parse,
@@ -38,55 +39,53 @@ from notebooks import (
 
 SEEDS = [0, 1, 2, 3, 4]
 FILE = RESULTS / "seeds.json"
-OWN_SEED = "seed_everything(0)"
-# All seeds of a chapter are moved, also those that its functions set later on. Without
-# one of its own, a BatchLoader shuffles by seed 0, whatever the notebook's is.
-OTHER_SEEDS = """import torch as _torch
-from course_utils import BatchLoader as _BatchLoader
-_manual_seed = _torch.manual_seed
-_torch.manual_seed = lambda seed: _manual_seed(seed + 1000 * {seed})
-_BatchLoader.__init__.__kwdefaults__["seed"] = {seed}
-seed_everything(0)"""
+HEADLINE = re.compile(r"(?P<what>.+): (?P<number>-?\d+(?:\.\d+)?)%?")
+# Python runs this when it starts, in the kernel and in all processes that a chapter
+# starts. Without a seed of its own, a BatchLoader shuffles by 0, whatever was set.
+MOVE_SEEDS = """import torch
+from course_utils import BatchLoader
+own = torch.manual_seed
+torch.manual_seed = lambda seed: own(seed + 1000 * {seed})
+BatchLoader.__init__.__kwdefaults__["seed"] = {seed}
+"""
 
 
 def run_with(path: Path, seed: int) -> dict[str, Any]:
     """Run a chapter with this seed; its headlines, and what failed if something did."""
     notebook = parse(load(path))
-    set_up = notebook.cells[1]
-    if OWN_SEED not in set_up.source:
-        raise SystemExit(f"{path.name}: its second cell has no {OWN_SEED}")
-    set_up.source = set_up.source.replace(OWN_SEED, OTHER_SEEDS.format(seed=seed))
     result: dict[str, Any] = {}
     # A folder of its own: what another run has kept is not gone on with here.
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            execute(notebook, Path(folder), Watch(path.name, 0), CELL_TIMEOUT)
-        except NotebookError as error:
-            result["failed"] = str(error)
+        start_up = Path(folder, "start_up", "sitecustomize.py")
+        start_up.parent.mkdir()
+        start_up.write_text(MOVE_SEEDS.format(seed=seed), encoding="utf-8")
+        with environment(PYTHONPATH=str(start_up.parent)):
+            try:
+                execute(notebook, Path(folder), Watch(path.name, 0), CELL_TIMEOUT)
+            except NotebookError as error:
+                result["failed"] = str(error)
     return {"headlines": list(headlines(notebook.cells)), **result}
 
 
 def headlines(cells: list[Any]) -> list[str]:
-    """The lines that cells tagged `headline` have printed."""
+    """The lines that cells tagged `headline` have printed, if they end in a result."""
     return [
         line
         for cell in cells
         if "headline" in cell.metadata.get("tags", [])
         for output in cell.get("outputs", [])
         for line in output.get("text", "").splitlines()
-        if re.search(r"\d", line)
+        if HEADLINE.fullmatch(line)
     ]
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean, spread and extremes of the last number in each headline, over the seeds."""
+    """Mean, spread and extremes of each headline's number, over the seeds."""
     numbers: dict[str, list[float]] = {}
     for result in results:
-        for line in result["headlines"]:
-            *_, last = re.finditer(r"-?\d+(?:\.\d+)?", line)
-            numbers.setdefault(line[: last.start()].strip(" :"), []).append(
-                float(last[0])
-            )
+        for found in map(HEADLINE.fullmatch, result["headlines"]):
+            assert found is not None
+            numbers.setdefault(found["what"], []).append(float(found["number"]))
     return {
         what: {
             "mean": round(statistics.mean(values), 4),
