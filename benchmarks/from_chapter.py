@@ -21,8 +21,8 @@ def _source_of(chapter: str, names: Sequence[str]) -> str:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code" and any(name in source for name in names):
             for node in ast.parse(source).body:
-                # A function may come twice: the solution follows the exercise's stub.
                 text = ast.get_source_segment(source, node) or ""
+                # A function may come twice: the solution follows the exercise's stub.
                 for name in _defined_by(node):
                     found[name] = text
                 for name in found.keys() & _added_to_by(node):

@@ -10,6 +10,7 @@ them alike. The results go to benchmarks/results/half_the_time.json.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import statistics
@@ -43,10 +44,12 @@ GIVEN = {"torch": torch, "nn": nn, "F": F, "DataLoader": DataLoader, "math": mat
 GIVEN |= {"transforms": transforms, "time": time, "islice": islice}
 GIVEN |= {"BatchLoader": BatchLoader, "RandomFlip": RandomFlip, "evaluate": evaluate}
 
+photographs = functools.cache(load_cifar10)  # the same for all races
+
 
 def chapter(goal: float = 0.4) -> dict[str, Any]:
     """What the chapter defines, with networks that have not learned anything."""
-    train, val, _ = load_cifar10()
+    train, val, _ = photographs()
     given = {"train": train, "val": val, "device": pick_device(), "goal": goal}
     return defined_in("10_training_well", NAMES, **GIVEN, **given)
 
@@ -82,7 +85,7 @@ def main() -> None:
         for name, each in seconds.items()
     }
     results = {
-        "data": load_cifar10().train.source,
+        "data": photographs().train.source,
         "goal": options.goal / 100,
         "threads": torch.get_num_threads(),
         "load": [round(part, 1) for part in os.getloadavg()],

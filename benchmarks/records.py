@@ -27,12 +27,17 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(name: str, results: dict[str, Any]) -> None:
-    """Print the results and keep them next to this script."""
+def keep(name: str, results: dict[str, Any]) -> str:
+    """Write the results next to this script; the text that was written."""
     text = json.dumps({"machine": machine(), **results}, indent=2) + "\n"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / name).write_text(text, encoding="utf-8")
-    print(text)
+    return text
+
+
+def write(name: str, results: dict[str, Any]) -> None:
+    """Keep the results and print them."""
+    print(keep(name, results))
 
 
 def stored(name: str) -> dict[str, Any]:

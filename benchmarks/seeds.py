@@ -13,7 +13,6 @@ the exit code is 1 if a run failed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -23,7 +22,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, machine, stored
+from records import keep, stored
 
 from notebooks import (
     CELL_TIMEOUT,
@@ -38,7 +37,7 @@ from notebooks import (
 )
 
 SEEDS = [0, 1, 2, 3, 4]
-FILE = RESULTS / "seeds.json"
+FILE = "seeds.json"
 HEADLINE = re.compile(r"(?P<what>.+): (?P<number>-?\d+(?:\.\d+)?)%?")
 # Python runs this when it starts, in the kernel and in all processes that a chapter
 # starts. Without a seed of its own, a BatchLoader shuffles by 0, whatever was set.
@@ -107,12 +106,11 @@ def measure(path: Path, seeds: list[int], data: str) -> dict[str, Any]:
     return {"seeds": results, "summary": summary(list(results.values()))}
 
 
-def keep(chapter: str, kind: str, results: dict[str, Any]) -> None:
+def keep_chapter(chapter: str, kind: str, results: dict[str, Any]) -> None:
     """Write the results of a chapter; those of others stay, whoever wrote them."""
-    chapters: dict[str, Any] = stored(FILE.name).get("chapters", {})
+    chapters: dict[str, Any] = stored(FILE).get("chapters", {})
     chapters.setdefault(chapter, {})[kind] = results
-    written = {"machine": machine(), "chapters": dict(sorted(chapters.items()))}
-    FILE.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    keep(FILE, {"chapters": dict(sorted(chapters.items()))})
 
 
 def main() -> int:
@@ -135,7 +133,7 @@ def main() -> int:
         for kind in options.data:
             with nullcontext() if kind == "real" else without_data():
                 results = measure(path, options.seeds, kind)
-            keep(path.stem, kind, results)
+            keep_chapter(path.stem, kind, results)
             failed |= any("failed" in run for run in results["seeds"].values())
     return 1 if failed else 0
 

@@ -10,11 +10,10 @@ ants_bees and membranes; without it all are measured, which takes half an hour.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import torch
-from records import RESULTS, arguments, write
+from records import arguments, stored, write
 from time_to_accuracy import accuracy, lenet
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -281,9 +280,7 @@ def main() -> None:
         ("seeds", 5, "how many seeds"),
         text=__doc__ or "",
     )
-    results = {}
-    if (RESULTS / "standins.json").exists():
-        results = json.loads((RESULTS / "standins.json").read_text(encoding="utf-8"))
+    results = stored("standins.json")
     for name, recipe in RECIPES.items():
         if options.only in ("all", name):
             found = recipe(options.seeds)

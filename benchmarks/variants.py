@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from records import RESULTS, machine, stored
+from records import keep, stored
 from torch import nn
 
 Numbers = dict[str, float]
@@ -56,8 +55,7 @@ def run_all(
         runs.append({"variant": variant, "seed": seed, **found, "seconds": seconds})
         means = {each: mean_and_spread(each, runs) for each in variants}
         results = {**about, "mean and spread": means, "runs": runs}
-        text = json.dumps({"machine": machine(), **results}, indent=2) + "\n"
-        (RESULTS / file).write_text(text, encoding="utf-8")
+        keep(file, results)
         print(runs[-1], flush=True)
 
 
