@@ -35,7 +35,7 @@ test: .venv/has-everything
 	$(bin)/pytest --nbval $(ARGS)
 
 # What depends on versions: the helpers and the chapters. Stand-ins will do.
-on_versions := --nbval tests/unit notebooks --ignore tests/unit/test_code_style.py
+on_versions := --nbval tests/test_helpers notebooks --ignore tests/test_helpers/test_code_style.py
 
 test-oldest: .venv-oldest/is-ready
 	COURSE_OFFLINE=1 .venv-oldest/bin/pytest $(on_versions) $(ARGS)

@@ -33,7 +33,7 @@ def pytest_report_header() -> list[str]:
 
 
 def _data_in_use() -> str:
-    from course_utils.data.fetch import folders, offline
+    from course_utils.sources.fetch import folders, offline
 
     if not offline():
         return "prepared data where there is some, downloads otherwise"

@@ -34,7 +34,7 @@ from time_to_accuracy import HALF, lenet
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.data import BatchLoader, PictureDataset, load_cifar10
+from course_utils import BatchLoader, PictureDataset, load_cifar10
 from course_utils.training import fit
 
 RATE, MOMENTUM, BATCH = 0.05, 0.9, 128

@@ -20,8 +20,8 @@ from torch.nn import functional as F
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
-from course_utils.data import BatchLoader, load_resnet18, standins
-from course_utils.data.batches import RandomFlip
+from course_utils import BatchLoader, load_resnet18, standins
+from course_utils.loader import RandomFlip
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 Pair = tuple[Tensor, Tensor]

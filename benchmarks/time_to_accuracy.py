@@ -23,8 +23,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from course_utils.data import BatchLoader, load_cifar10
-from course_utils.data.load import Parts
+from course_utils import BatchLoader, load_cifar10
+from course_utils.data import Parts
 
 HALF = (0.5, 0.5, 0.5)
 GIVE_UP = {"old": 6, "ours": 3}  # after so many epochs

@@ -1,12 +1,8 @@
 """What the notebooks of Learning to See share. Everything public is listed here."""
 
 from course_utils.checkpoint import load_checkpoint, save_checkpoint
-from course_utils.checks import check, expect
 from course_utils.data import (
-    BatchLoader,
     PictureDataset,
-    RandomFlip,
-    RandomShift,
     load_ants_bees,
     load_cifar10,
     load_membranes,
@@ -20,8 +16,10 @@ from course_utils.device import (
     pick_device,
     seed_everything,
 )
+from course_utils.exercises import check, expect
 from course_utils.explore import drawing_board, explore
 from course_utils.history import History
+from course_utils.loader import BatchLoader, RandomFlip, RandomShift
 from course_utils.metrics import (
     accuracy,
     class_report,

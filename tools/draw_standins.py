@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from course_utils.data import standins
+from course_utils import standins
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 GAP = 2  # white pixels between two pictures

@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from course_utils.data.fetch import folders
+from course_utils.sources.fetch import folders
 
 COPY_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "unpack.py"
 
 
 def main() -> int:
     """Unpack the copy, or else let the helpers fetch."""
-    command = ["-m", "course_utils.data", "fetch"]
+    command = ["-m", "course_utils.sources", "fetch"]
     if COPY_BESIDE.exists():
         command = [str(COPY_BESIDE), str(folders()[0])]
     return subprocess.run([sys.executable, *command]).returncode

@@ -249,10 +249,10 @@ def next_steps(path: Path) -> str:
     return f"""\
 notebooks/{path.name} is there. What comes next:
 1. add the line `- file: notebooks/{path.stem}` to _toc.yml;
-2. write course_utils/checks/chapter_{number}.py, with EXERCISES as in its neighbours;
+2. write course_utils/answers/chapter_{number}.py, with EXERCISES as in its neighbours;
 3. replace every TODO in the notebook, then run it and store its outputs:
    python tools/run_notebooks.py notebooks/{path.name}
-4. see whether everything is in its place: pytest tests/notebooks -k {path.stem}"""
+4. see whether everything is in its place: pytest tests/test_chapters -k {path.stem}"""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -34,7 +34,7 @@ def reporter(descriptor: int) -> Report:
 def watch_checks(report: Report) -> None:
     """Report what each `check` says, not what a notebook prints."""
     import course_utils
-    from course_utils.checks.exercises import find_exercise
+    from course_utils.exercises import find_exercise
 
     check = course_utils.check
 

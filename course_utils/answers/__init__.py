@@ -1,0 +1,1 @@
+"""The answers to all exercises, one module a chapter."""

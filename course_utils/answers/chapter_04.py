@@ -1,0 +1,302 @@
+"""The exercises of chapter 4: data and augmentation."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils.exercises import Exercise
+
+
+def _per_channel(numbers: Tensor) -> Tensor:
+    return numbers[:, None, None]
+
+
+def _undone(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return batch * _per_channel(std) + _per_channel(mean)
+
+
+def _undo_batch(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return _undone(batch, mean, std).clamp(0, 1)
+
+
+def _normalised() -> tuple[Tensor, Tensor, Tensor]:
+    batch = torch.linspace(-3, 3, 2 * 3 * 3 * 4).reshape(2, 3, 3, 4)
+    return batch, torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.1])
+
+
+def _class_names(path: Path) -> list[str]:
+    folders = [entry.name for entry in path.iterdir() if entry.is_dir()]
+    return sorted(name for name in folders if not name.startswith("."))
+
+
+def _names_in_a_folder(function: Callable[[Path], Any]) -> Any:
+    """What `function` finds in a folder with two classes and four other things."""
+    with TemporaryDirectory() as place:
+        path = Path(place)
+        for name in ("bees", "ants", ".ipynb_checkpoints", ".git"):
+            (path / name).mkdir()
+        for name in ("notes.txt", ".hidden"):
+            (path / name).touch()
+        names = function(path)
+        if not isinstance(names, list):
+            return names
+        return ["a Path" if isinstance(name, Path) else str(name) for name in names]
+
+
+def _paste(
+    one: Tensor, two: Tensor, rows: slice, columns: slice
+) -> tuple[Tensor, float]:
+    mixed = one.clone()
+    mixed[:, rows, columns] = two[:, rows, columns]
+    return mixed, 1 - two[0, rows, columns].numel() / one[0].numel()
+
+
+def _paste_in_place(
+    one: Tensor, two: Tensor, rows: slice, columns: slice
+) -> tuple[Tensor, float]:
+    one[:, rows, columns] = two[:, rows, columns]
+    return one, 1 - two[0, rows, columns].numel() / one[0].numel()
+
+
+def _pasted(function: Callable[..., Any]) -> Any:
+    """The result, and what has become of the first picture."""
+    one = torch.arange(48.0).reshape(3, 4, 4)
+    answer = function(one, one.new_full((3, 4, 4), -1.0), slice(0, 2), slice(1, 4))
+    return answer if answer is None or answer is ... else [*answer, one]
+
+
+def _distances(known: Tensor, asked: Tensor) -> Tensor:
+    """How far each asked picture lies from each known one, on average."""
+    return (asked[:, None].float() - known[None].float()).abs().flatten(2).mean(dim=2)
+
+
+def _near(distances: Tensor, limit: float) -> Tensor:
+    return (distances.amin(dim=1) < limit).nonzero().flatten()
+
+
+def _near_copies(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    return _near(_distances(torch.cat([known, known.flip(-1)]), asked), limit)
+
+
+def _bytewise(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    """As `_near_copies`, with differences that wrap around below 0."""
+    both = torch.cat([known, known.flip(-1)])
+    return _near((asked[:, None] - both[None]).float().flatten(2).mean(dim=2), limit)
+
+
+def _wrong_way(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    """As `_near_copies`, with signs, so that light and dark cancel out."""
+    both = torch.cat([known, known.flip(-1)]).float()
+    signed = (asked[:, None].float() - both[None]).flatten(2).mean(dim=2)
+    return _near(signed.abs(), limit)
+
+
+def _suspects() -> tuple[Tensor, Tensor]:
+    """Four known pictures, and nine asked: copies, brighter, mirrored, new, dark."""
+    chance = torch.Generator().manual_seed(4)
+    known = torch.randint(20, 230, (4, 3, 6, 6), generator=chance)
+    new = torch.randint(20, 230, (3, 3, 6, 6), generator=chance)
+    # Two halves that cancel each other out: as bright as known[1], and unlike it.
+    far = known[1] + torch.where(torch.arange(6) % 2 == 0, 20, -20)
+    copies = [known[2] + 3, known[0] - 4, known[3].flip(-1), known[1].flip(-2), far]
+    asked = torch.stack([new[0], *copies, new[1], known[1], new[2] // 4])
+    return known.to(torch.uint8), asked.to(torch.uint8)
+
+
+EXERCISES = {
+    "4.1": Exercise(
+        right=(352, 72),
+        wrong=[
+            ((351, 72), "The 72 pictures that are left over make a batch, too."),
+            ((351, 128), "351 batches hold 44,928 pictures: some are left over."),
+            ((352, 128), "The last batch is shorter: what do 351 full ones leave?"),
+            ((72, 352), "The other way round: first the batches, then the pictures."),
+            ((352, 56), "56 are missing to a full batch; how many are there?"),
+        ],
+    ),
+    "4.2": Exercise(
+        right=(True, False, True, False, False),
+        wrong=[
+            (
+                (False, False, True, False, False),
+                "(a): a car that drives the other way is still a car.",
+            ),
+            (
+                (True, True, True, False, False),
+                "(b): turned by half a turn, a 6 is read as a 9.",
+            ),
+            (
+                (True, False, False, False, False),
+                "(c): seen from above there is no up or down.",
+            ),
+            (
+                (True, False, True, True, False),
+                "(d): ripe means red; a shifted colour may say green.",
+            ),
+            (
+                (True, False, True, False, True),
+                "(e): mirrored, the heart lies on the right, and the label says left.",
+            ),
+            (
+                (False, True, False, True, True),
+                "All five the other way round: True means that the label stays right.",
+            ),
+        ],
+    ),
+    "4.3": Exercise(
+        right=_undo_batch,
+        wrong=[
+            (_undone, "Nearly: keep the numbers between 0 and 1."),
+            (
+                lambda batch, mean, std: (
+                    (batch + _per_channel(mean)) * _per_channel(std)
+                ).clamp(0, 1),
+                "First times std, then plus mean: the steps come in reverse order.",
+            ),
+            (
+                lambda batch, mean, std: (
+                    (batch - _per_channel(mean)) / _per_channel(std)
+                ).clamp(0, 1),
+                "This normalises once more; to undo it, multiply and add.",
+            ),
+            (
+                lambda batch, mean, std: (batch * _per_channel(std)).clamp(0, 1),
+                "The mean is missing: add it after multiplying.",
+            ),
+            (
+                lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1),
+                "Each channel has its own mean and std: do not average them.",
+            ),
+            (
+                lambda batch, mean, std: _undo_batch(batch, std, mean),
+                "Mean and std have changed places: times std, then plus mean.",
+            ),
+        ],
+        look_at=lambda undo: undo(*_normalised()),
+    ),
+    "4.4": Exercise(
+        right=_class_names,
+        wrong=[
+            (
+                lambda path: sorted(p.name for p in path.iterdir() if p.is_dir()),
+                "The hidden folders are still there: their names begin with a dot.",
+            ),
+            (
+                lambda path: sorted(
+                    p.name
+                    for p in path.iterdir()
+                    if p.is_dir() and p.name != ".ipynb_checkpoints"
+                ),
+                "There are other hidden folders: leave out all that begin with a dot.",
+            ),
+            (
+                lambda path: [path / name for name in _class_names(path)],
+                "These are Paths; give their names, entry.name.",
+            ),
+            (
+                lambda path: sorted(
+                    p.name for p in path.iterdir() if not p.name.startswith(".")
+                ),
+                "A file is no class: ask is_dir().",
+            ),
+            (
+                lambda path: sorted(p.name for p in path.iterdir()),
+                "Here is everything: leave out files and what begins with a dot.",
+            ),
+            (
+                lambda path: sorted(_class_names(path), reverse=True),
+                "The right names, not in the order of the alphabet: sort them.",
+            ),
+            (
+                lambda path: len(_class_names(path)),
+                "The names are wanted, not their number.",
+            ),
+        ],
+        look_at=_names_in_a_folder,
+    ),
+    "4.5": Exercise(
+        right=_paste,
+        wrong=[
+            (
+                _paste_in_place,
+                "You changed the picture that was given to you: paste into a clone.",
+            ),
+            (
+                lambda one, two, rows, columns: (
+                    _paste(one, two, rows, columns)[0],
+                    1 - _paste(one, two, rows, columns)[1],
+                ),
+                "This is the share of the pasted piece; one keeps the rest.",
+            ),
+            (
+                lambda one, two, rows, columns: (
+                    _paste(one, two, rows, columns)[0],
+                    1 - two[:, rows, columns].numel() / one[0].numel(),
+                ),
+                "Count pixels on both sides: the piece has all its channels here.",
+            ),
+            (
+                lambda one, two, rows, columns: (
+                    _paste(two, one, rows, columns)[0],
+                    _paste(one, two, rows, columns)[1],
+                ),
+                "The pictures have changed roles: the piece comes from two.",
+            ),
+            (
+                lambda one, two, rows, columns: (
+                    _paste(one, two, columns, rows)[0],
+                    _paste(one, two, rows, columns)[1],
+                ),
+                "Rows and columns have changed places.",
+            ),
+        ],
+        look_at=_pasted,
+    ),
+    "4.6": Exercise(
+        right=_near_copies,
+        wrong=[
+            (
+                lambda known, asked, limit: _near(_distances(known, asked), limit),
+                "A mirrored copy got through: compare with known.flip(-1) as well.",
+            ),
+            (
+                lambda known, asked, limit: _near(
+                    _distances(torch.cat([known, known.flip(-2)]), asked), limit
+                ),
+                "That mirrors top to bottom; left to right is flip(-1).",
+            ),
+            (
+                _bytewise,
+                "Bytes start again at 255 below 0: make floats with float() first.",
+            ),
+            (
+                _wrong_way,
+                "Lighter and darker pixels cancel out: take abs() before the mean.",
+            ),
+            (
+                lambda known, asked, limit: _near_copies(known, asked, 255 * limit),
+                "Everything is near: limit counts in bytes, so do not divide by 255.",
+            ),
+            (
+                lambda known, asked, limit: _near_copies(asked, known, limit),
+                "These are places in known; the places in asked are wanted.",
+            ),
+            (
+                lambda known, asked, limit: len(_near_copies(known, asked, limit)),
+                "This is how many there are; return which.",
+            ),
+            (
+                lambda known, asked, limit: (
+                    _distances(torch.cat([known, known.flip(-1)]), asked).amin(1)
+                    < limit
+                ),
+                "This says yes or no for each; nonzero().flatten() gives the indices.",
+            ),
+        ],
+        look_at=lambda find: find(*_suspects(), 6.0),
+    ),
+}

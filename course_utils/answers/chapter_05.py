@@ -1,0 +1,252 @@
+"""The exercises of chapter 5: a training loop and what it tells."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_utils.exercises import Exercise
+
+Batches = list[tuple[Tensor, Tensor]]
+TABLE = torch.tensor([[8, 2, 0], [1, 9, 10], [0, 0, 5]])
+LOGITS = torch.tensor(
+    [
+        [5.0, 0.0, 0.0],  # right and very sure
+        [0.0, 3.0, 0.0],  # wrong, sure
+        [9.0, 8.5, 8.0],  # wrong, not sure, but with a large logit
+        [0.0, 0.0, 4.0],  # wrong, surest
+        [0.0, 2.0, 1.5],  # wrong, hardly sure, and the true class nearly out of sight
+        [0.0, 6.0, 0.0],  # right
+        [0.0, 5.0, 4.0],  # wrong at 0.73, and the true class has less than 0.01
+        [1.6, 3.0, 0.0],  # wrong at 0.77, and the true class has 0.19
+    ]
+)
+LABELS = torch.tensor([0, 0, 1, 1, 0, 1, 0, 0])
+
+
+def _fair_mean(accuracies: Sequence[float], sizes: Sequence[int]) -> float:
+    right = [a * n for a, n in zip(accuracies, sizes, strict=True)]
+    return sum(right) / sum(sizes)
+
+
+def _error_rates(table: Tensor) -> Tensor:
+    return 1 - table.diagonal() / table.sum(dim=1)
+
+
+def _surest(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    sure, guesses = logits.softmax(dim=1).max(dim=1)
+    return _among_mistakes(sure, guesses, labels, count)
+
+
+def _among_mistakes(
+    value: Tensor, guesses: Tensor, labels: Tensor, count: int, downwards: bool = True
+) -> Tensor:
+    mistakes = (guesses != labels).nonzero()[:, 0]
+    return mistakes[value[mistakes].argsort(descending=downwards)][:count]
+
+
+def _by_logit(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    value, guesses = logits.max(dim=1)
+    return _among_mistakes(value, guesses, labels, count)
+
+
+def _least_sure(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    sure, guesses = logits.softmax(dim=1).max(dim=1)
+    return _among_mistakes(sure, guesses, labels, count, downwards=False)
+
+
+def _places_among_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    sure, guesses = logits.softmax(dim=1).max(dim=1)
+    return sure[guesses != labels].argsort(descending=True)[:count]
+
+
+def _by_loss(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return losses.argsort(descending=True)[:count]
+
+
+def _by_loss_of_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return _among_mistakes(losses, logits.argmax(dim=1), labels, count)
+
+
+def _surest_of_all(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    return logits.softmax(dim=1).max(dim=1).values.argsort(descending=True)[:count]
+
+
+def _loop(
+    mode: bool = True, clear: bool = True, step: bool = True, weigh: bool = True
+) -> Callable[..., float]:
+    """A training loop, whole or with something left out."""
+
+    def train_one_epoch(
+        model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer
+    ) -> float:
+        if mode:
+            model.train()
+        total, count = 0.0, 0
+        for x, y in batches:
+            if clear:
+                optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            if step:
+                optimizer.step()
+            size = len(y) if weigh else 1
+            total, count = total + loss.item() * size, count + size
+        return total / count
+
+    return train_one_epoch
+
+
+def _forgets_to_add(*given: Any) -> float:
+    _loop()(*given)
+    return 0.0
+
+
+def _keeps_the_graph(model: nn.Module, batches: Batches, optimizer: Any) -> Tensor:
+    return torch.tensor(_loop()(model, batches, optimizer), requires_grad=True)
+
+
+def _adds_up_only(model: nn.Module, batches: Batches, optimizer: Any) -> float:
+    return _loop()(model, batches, optimizer) * sum(len(y) for _, y in batches)
+
+
+def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
+    """What the function returns, and what it leaves the model as."""
+    model = nn.Linear(2, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.1, 0.2], [-0.3, 0.4], [0.5, -0.6]]))
+        model.bias.zero_()
+    x = torch.linspace(-2, 2, 20).reshape(10, 2).sin()
+    y = torch.arange(10) % 3
+    batches = list(zip(x.split(4), y.split(4), strict=True))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    loss = train_one_epoch(model.eval(), batches, optimizer)
+    keeps = isinstance(loss, Tensor) and loss.requires_grad
+    if keeps:
+        loss = loss.item()
+    return [loss, model.weight.detach(), model.training, keeps]
+
+
+EXERCISES = {
+    "5.1": Exercise(
+        right=3440,
+        wrong=[
+            (3432, "The last batch of an epoch is shorter, and it is a batch too."),
+            (430, "That is one epoch; there are 8."),
+            (8, "That is the number of epochs; a step is taken for each batch."),
+            (
+                440_000,
+                "That is the number of pictures; a step is taken for each batch.",
+            ),
+            (3437.5, "There are no half batches: each epoch has whole ones."),
+            (3438, "Round up in each epoch: every epoch ends with a short batch."),
+        ],
+    ),
+    "5.2": Exercise(
+        right=_fair_mean,
+        wrong=[
+            (
+                lambda accuracies, sizes: sum(accuracies) / len(accuracies),
+                "That is the mean of batch means: a short batch counts too much.",
+            ),
+            (
+                lambda accuracies, sizes: (
+                    _fair_mean(accuracies, sizes) * sum(sizes) / len(sizes)
+                ),
+                "Divide by the number of pictures, not by the number of batches.",
+            ),
+            (
+                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes),
+                "That is the number of right answers; now divide it.",
+            ),
+        ],
+        look_at=lambda mean: [
+            mean([0.5, 0.75, 1.0], [8, 8, 2]),
+            mean([1.0, 0.0], [128, 8]),
+        ],
+    ),
+    "5.3": Exercise(
+        right=_error_rates,
+        wrong=[
+            (
+                lambda table: table.diagonal() / table.sum(dim=1),
+                "These are the shares that were right; the wrong ones are asked for.",
+            ),
+            (
+                lambda table: 1 - table.diagonal() / table.sum(dim=0),
+                "You divide by the columns, the answers; a true class is a row.",
+            ),
+            (
+                lambda table: 1 - table.diagonal() / table.sum(),
+                "You divide by all pictures; each class has its own number of them.",
+            ),
+            (
+                lambda table: table.sum(dim=1) - table.diagonal(),
+                "These are counts; divide by the number of pictures of the class.",
+            ),
+            (
+                lambda table: 1 - table.diagonal().sum() / table.sum(),
+                "That is one number for all; each class has its own.",
+            ),
+        ],
+        look_at=lambda rates: rates(TABLE.clone()),
+    ),
+    "5.4": Exercise(
+        right=_surest,
+        wrong=[
+            (_by_logit, "Large logits are not yet sure: compare after softmax."),
+            (_least_sure, "That is the wrong end: the surest mistake comes first."),
+            (
+                _by_loss,
+                "That is the largest loss; asked is the surest guess, "
+                "among the mistakes.",
+            ),
+            (
+                _by_loss_of_mistakes,
+                "That is the largest loss; asked is the surest wrong guess.",
+            ),
+            (
+                _surest_of_all,
+                "Right answers are among these; look among the mistakes only.",
+            ),
+            (
+                _places_among_mistakes,
+                "These are places among the mistakes: look up which pictures they are.",
+            ),
+        ],
+        look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
+    ),
+    "5.5": Exercise(
+        right=_loop(),
+        wrong=[
+            (_loop(mode=False), "The model is still in eval mode: say model.train()."),
+            (
+                _loop(clear=False),
+                "Slopes pile up from batch to batch: zero_grad() is missing.",
+            ),
+            (
+                _loop(step=False),
+                "The weights have not moved: is there a step for each batch?",
+            ),
+            (
+                _loop(weigh=False),
+                "A mean of batch means: weigh each loss by the size of its batch.",
+            ),
+            (_forgets_to_add, "The running loss is 0: nothing was added to it."),
+            (
+                _loop(mode=False, weigh=False),
+                "The model is still in eval mode, and this is a mean of batch means.",
+            ),
+            (
+                _keeps_the_graph,
+                "Your loss is a tensor that keeps the graph: add up loss.item().",
+            ),
+            (_adds_up_only, "You return the sum; divide by the number of samples."),
+        ],
+        look_at=_tried,
+    ),
+}

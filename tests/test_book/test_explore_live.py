@@ -1,0 +1,351 @@
+"""Figures to play with, moved in a browser: in the book, in JupyterLab, in a file."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+from matplotlib.figure import Figure
+from nbconvert import HTMLExporter
+from playwright.sync_api import Browser, Locator, Page
+
+from course_utils import explore
+from normal_form import METADATA
+from test_book import page_checks as checks
+from test_book.browsing import (
+    served,
+    visit,
+)
+from test_book.builds import ROOT, chapters
+
+SOURCE = """\
+import matplotlib.pyplot as plt
+from course_utils import explore
+
+
+def bar(height, colour):
+    "A bar whose height you choose."
+    if height == 3 and colour == "red":
+        raise ValueError("no red bar is 3 high")
+    figure, ax = plt.subplots(figsize=(3, 2))
+    ax.bar(0, height, color=colour)
+    return figure
+
+
+explore(bar, height=[1.0, 2.0, 4.0], colour=["navy", "red"])
+"""
+START = "A bar whose height you choose (height 2, colour navy)"
+
+
+def wait_until(is_so: Callable[[], object], what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
+        time.sleep(0.05)
+
+
+def state(figure: Locator) -> tuple[str | None, str | None]:
+    """The picture and the words for it."""
+    picture = figure.locator("img")
+    return picture.get_attribute("src"), picture.get_attribute("alt")
+
+
+def moves(figure: Locator, act: Callable[[], object]) -> None:
+    """Demand that both the picture and the words for it change."""
+    before = state(figure)
+    act()
+    wait_until(
+        lambda: all(a != b for a, b in zip(state(figure), before, strict=True)),
+        "the figure moved",
+        seconds=20,
+    )
+
+
+def move_by_key_and_touch(figure: Locator) -> None:
+    sliders = figure.locator("input[type=range]")
+    if sliders.count() == 0:  # all its choices are names
+        names = figure.locator("select").first
+        now, count = names.evaluate("select => [select.selectedIndex, select.length]")
+        moves(figure, lambda: names.select_option(index=(now + 1) % count))
+        return
+    slider = sliders.first
+    box = slider.bounding_box()
+    assert box is not None
+    moves(figure, lambda: slider.press("End"))  # it never stands there at first
+    moves(figure, lambda: slider.press("Home"))
+    assert slider.get_attribute("aria-valuetext")
+    far = {"x": box["width"] - 4, "y": box["height"] / 2}
+    moves(figure, lambda: slider.click(position=far))  # type: ignore[arg-type]
+    moves(figure, lambda: slider.press("ArrowLeft"))
+
+
+# The built book
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_in_the_book(browser: Browser, book_html: Path, theme: str) -> None:
+    names = [n for n in chapters() if 'class="explore"' in page_of(book_html, n)]
+    assert names, "no chapter has a figure to play with"
+    with served(book_html) as base, visit(browser, base, theme) as seen:
+        for name in names:
+            seen.open(f"{name}.html")
+            figures = seen.page.locator(".explore").all()
+            for figure in figures:
+                others = [state(other) for other in figures if other != figure]
+                move_by_key_and_touch(figure)
+                assert [state(f) for f in figures if f != figure] == others
+                assert legible(figure)
+            assert checks.access_problems(seen.page, "but colour") == []
+        assert seen.problems == []
+
+
+def page_of(book: Path, name: str) -> str:
+    return (book / f"{name}.html").read_text(encoding="utf-8")
+
+
+LEGIBLE = """figure => {
+  const light = colour => colour.match(/[\\d.]+/g).slice(0, 3)
+    .reduce((sum, part) => sum + Number(part), 0) / 765;
+  const letters = getComputedStyle(figure.querySelector('label')).color;
+  for (let box = figure; box; box = box.parentElement) {
+    const ground = getComputedStyle(box).backgroundColor;
+    if (!/, 0\\)|transparent/.test(ground))
+      return Math.abs(light(letters) - light(ground)) > 0.4;
+  }
+  return light(letters) < 0.6;
+}"""
+
+
+def legible(figure: Locator) -> object:
+    """Whether letters stand out from what is behind them."""
+    return figure.evaluate(LEGIBLE)
+
+
+# An exported notebook, opened as a file where there is no network
+
+
+def bar(height: float, colour: str = "navy") -> Figure:
+    "A bar whose height you choose."
+    figure, ax = plt.subplots(figsize=(3, 2))
+    ax.bar(0, height, color=colour)
+    ax.set_ylim(0, 5)
+    return figure
+
+
+def saved_cell(**choices: Iterable[Any]) -> Any:
+    """A cell as JupyterLab saves it: a live figure, and after it the player."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": "gone"}
+    live = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ""}
+    player = {"text/html": explore(bar, **choices)._repr_html_()}
+    output: Any = nbformat.v4.new_output
+    return nbformat.v4.new_code_cell(
+        outputs=[output("display_data", live), output("execute_result", player)]
+    )
+
+
+def test_in_an_exported_file(browser: Browser, tmp_path: Path) -> None:
+    cells = [
+        saved_cell(height=[1, 2, 3]),
+        saved_cell(height=[1, 2, 4], colour=["navy", "red"]),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    exporter: Any = HTMLExporter
+    page, _ = exporter().from_notebook_node(notebook)
+    (tmp_path / "exported.html").write_text(page, encoding="utf-8")
+    context = browser.new_context(offline=True)
+    tab = context.new_page()
+    tab.route(re.compile("^https?:"), lambda route: route.abort())
+    tab.goto((tmp_path / "exported.html").as_uri(), wait_until="domcontentloaded")
+    first, second = tab.locator(".explore").all()
+    still = state(second)
+    move_by_key_and_touch(first)
+    assert state(second) == still
+    moves(second, lambda: second.locator("select").select_option("red"))
+    move_by_key_and_touch(second)
+    context.close()
+
+
+# JupyterLab, with a kernel and then without
+
+
+@contextmanager
+def jupyterlab(folder: Path) -> Iterator[str]:
+    """Start JupyterLab on this machine only, away from the user's own settings."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {
+        f"{name}_DIR": str(folder / "settings")
+        for name in ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME")
+    } | {"IPYTHONDIR": str(folder / "settings"), "PYTHONPATH": str(ROOT)}
+    options = [
+        *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"),
+        *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
+        # The other manager of extensions would ask a package registry.
+        *("--LabApp.extension_manager=readonly", f"--ServerApp.root_dir={folder}"),
+    ]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *options],
+        env={**os.environ, **own},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}/"
+        wait_until(lambda: answers(f"{base}api"), "JupyterLab answered")
+        yield base
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()  # its kernels notice, and end by themselves
+            server.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def open_notebook(tab: Page, base: str) -> Locator:
+    """Open the notebook with a kernel that is ready; give its first cell."""
+    tab.goto(f"{base}lab/tree/live.ipynb?reset")
+    tab.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(
+        timeout=60_000
+    )
+    return tab.locator(".jp-Notebook .jp-Cell").first
+
+
+def run_first(tab: Page, cell: Locator) -> None:
+    """Run a cell, and again where JupyterLab lost the order: it does so early on."""
+    prompt = cell.locator(".jp-InputPrompt")
+
+    def has_run() -> bool:
+        if prompt.inner_text().strip() == "[ ]:":
+            cell.locator(".jp-InputArea-editor").click()
+            tab.keyboard.press("Shift+Enter")
+            tab.wait_for_timeout(1000)
+        return any(letter.isdigit() for letter in prompt.inner_text())
+
+    wait_until(has_run, "the cell was run")
+
+
+@contextmanager
+def open_in_jupyterlab(
+    browser: Browser, folder: Path, source: str
+) -> Iterator[tuple[Page, str, Locator]]:
+    """A notebook that begins with this cell: its tab, the address, and the cell."""
+    cells = [nbformat.v4.new_code_cell(text) for text in (source, "1 + 1")]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+    nbformat.write(notebook, folder / "live.ipynb")
+    with jupyterlab(folder) as base:
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.route(re.compile(f"^https?:(?!{base[5:]})"), lambda route: route.abort())
+        # On a busy machine it may ask which kernel is meant before it knows of any.
+        accept = tab.locator(".jp-Dialog .jp-mod-accept")
+        tab.add_locator_handler(accept, lambda button: button.click())
+        yield tab, base, open_notebook(tab, base)
+        tab.close()
+
+
+def test_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
+    with open_in_jupyterlab(browser, tmp_path, SOURCE) as (tab, base, cell):
+        run_first(tab, cell)
+        live = cell.locator("[class*=explore-live]")
+        live.wait_for()
+        check_live(live)
+        assert not cell.locator(".explore").is_visible()
+        tab.keyboard.press("Control+s")
+        saved = tmp_path / "live.ipynb"
+        wait_until(lambda: "data-explore" in saved.read_text(), "it was saved")
+        tab.goto("about:blank")
+        for session in tab.request.get(f"{base}api/sessions").json():
+            tab.request.delete(f"{base}api/sessions/{session['id']}")
+        check_player(open_notebook(tab, base))
+
+
+BOARD = """\
+from course_utils import drawing_board
+
+
+def ink(picture):
+    if picture.sum() > 200:
+        raise ValueError("too much chalk")
+    left, right = picture[0, 0].sum(dim=0).split(14)
+    return f"{tuple(picture.shape)}: left {left.sum():.0f}, right {right.sum():.0f}"
+
+
+drawing_board(ink)
+"""
+
+
+def test_drawing_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
+    with open_in_jupyterlab(browser, tmp_path, BOARD) as (tab, _, cell):
+        run_first(tab, cell)
+        canvas = cell.locator("canvas")
+        canvas.wait_for()
+        draw_down(tab, canvas, across=0.75)
+        said = cell.get_by_text(re.compile(r"\(1, 1, 28, 28\): left 0, right \d\d"))
+        said.wait_for()
+        draw_down(tab, canvas, across=0.25)
+        cell.get_by_text(re.compile(r"left [1-9]\d, right [1-9]\d")).wait_for()
+        for place in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+            draw_down(tab, canvas, across=place)
+        cell.get_by_text("ink cannot answer: ValueError: too much chalk").wait_for()
+        cell.get_by_role("button", name="wipe the board").click()
+        cell.get_by_text("left 0, right 0").wait_for()
+
+
+def draw_down(tab: Page, canvas: Locator, across: float) -> None:
+    """Draw a line from top to bottom, at this part of the board's width."""
+    box = canvas.bounding_box()
+    assert box is not None
+    x = box["x"] + across * box["width"]
+    tab.mouse.move(x, box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(x, box["y"] + 0.8 * box["height"], steps=4)
+    tab.mouse.up()
+
+
+def check_live(live: Locator) -> None:
+    """Move the live figure, by key and by pointer, and into a mistake."""
+    slider = live.get_by_role("slider")
+    assert state(live)[1] == START
+    moves(live, lambda: slider.press("ArrowRight"))
+    assert "height 2.2" in str(state(live)[1])
+    assert slider.get_attribute("aria-label") == "height"
+    moves(live, lambda: live.locator(".noUi-base").click(position={"x": 9, "y": 2}))
+    moves(live, lambda: live.locator("select").select_option("red"))
+    slider.press("Home")
+    for _ in range(15):  # ten to the second of the three heights, and five more
+        slider.press("ArrowRight")
+    words = "bar cannot draw height 3, colour red: ValueError: no red bar is 3 high"
+    live.get_by_text(words, exact=True).wait_for()
+    slider.press("ArrowRight")
+    live.locator("img").wait_for()
+
+
+def check_player(cell: Locator) -> None:
+    """Move the player with keys, which JupyterLab must not take for its own."""
+    player = cell.locator(".explore")
+    player.wait_for()
+    assert state(player)[1] == START
+    slider = player.locator("input")
+    moves(player, lambda: slider.press("ArrowDown"))
+    moves(player, lambda: slider.press("ArrowRight"))
+    assert "jp-mod-active" in str(cell.get_attribute("class"))
+    moves(player, lambda: player.locator("select").press("ArrowDown"))

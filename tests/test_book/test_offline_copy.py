@@ -1,0 +1,86 @@
+"""The one file to carry: the book opens from a disk with no network at all."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+import offline_copy
+from test_book.builds import all_pages, chapters
+
+NAME = offline_copy.NAME
+
+
+@pytest.fixture(scope="module")
+def unpacked(book_html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stick")
+    data = folder / "data"
+    (data / "hymenoptera_data" / "train").mkdir(parents=True)
+    (data / "hymenoptera_data" / "train" / "1.jpg").write_bytes(b"an ant")
+    (data / "mnist.npz").write_bytes(b"digits")
+    (data / "letters.txt").write_text("somebody's own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offline_copy, "BOOK", book_html)
+        patch.setattr(offline_copy, "folders", lambda: [data])
+        offline_copy.pack(folder / "course.zip", offline_copy.prepared())
+    with zipfile.ZipFile(folder / "course.zip") as file:
+        file.extractall(folder)
+    return folder / NAME
+
+
+def test_it_holds_the_book_the_notebooks_and_the_data(unpacked: Path) -> None:
+    for name in ("START HERE.txt", "book/index.html", "course_utils/training.py"):
+        assert (unpacked / name).exists(), name
+    for chapter in chapters():
+        assert (unpacked / f"{chapter}.ipynb").exists(), chapter
+    packed = {path.name for path in (unpacked / "data").rglob("*") if path.is_file()}
+    assert packed == {"1.jpg", "mnist.npz"}, "the course's data, and nobody's letters"
+    assert not list(unpacked.rglob("__pycache__"))
+
+
+def test_every_page_opens_from_a_disk_without_any_network(
+    unpacked: Path, browser: Browser
+) -> None:
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.append(request.url))
+    for name in all_pages():
+        page.goto((unpacked / "book" / f"{name}.html").as_uri())
+        assert page.locator("h1").first.inner_text().strip(), name
+    context.close()
+    assert not problems
+
+
+def test_search_finds_without_a_server(unpacked: Path, browser: Browser) -> None:
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto((unpacked / "book" / "search.html").as_uri() + "?q=convolution")
+    page.wait_for_selector("#search-results li a", timeout=30_000)
+    context.close()
+
+
+def test_without_a_book_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offline_copy, "BOOK", tmp_path / "nothing")
+    with pytest.raises(SystemExit, match="make book"):
+        offline_copy.pack(tmp_path / "course.zip", [])
+
+
+def test_a_full_disk_leaves_the_older_file(
+    tmp_path: Path, book_html: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    older = tmp_path / "course.zip"
+    older.write_text("the older one")
+    monkeypatch.setattr(offline_copy, "BOOK", book_html)
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    with pytest.raises(SystemExit, match="No space left"):
+        offline_copy.pack(older, [])
+    assert older.read_text() == "the older one"
+    assert list(tmp_path.iterdir()) == [older]

@@ -1,0 +1,72 @@
+"""Tables of measured numbers in the text say what the benchmarks have written down."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from normal_form import load
+from test_chapters.chapters import ROOT, Chapter
+
+# The chapter, the benchmark's results, and which of them are the table's columns.
+TABLES = {
+    "08_from_fcn_to_unet": (
+        "unet_ingredients.json",
+        ("val, one look", "val, eight looks"),
+        ("val, eight looks, at one half", "test, eight looks"),
+    ),
+    "09_unet_in_3d": (
+        "third_dimension.json",
+        ("val, lesions", "val, mean of tissues"),
+        ("test, lesions", "test, mean of tissues"),
+    ),
+}
+
+
+def measured(file: str) -> dict[str, Any]:
+    """For each variant the number of seeds, and mean and spread of each figure."""
+    path = ROOT / "benchmarks" / "results" / file
+    found: dict[str, Any] = json.loads(load(path))["mean and spread"]
+    return found
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """The rows of a Markdown table with numbers, by what stands first in each."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    return {row[0]: row[1:] for row in rows if len(row) > 1 and " ± " in row[-1]}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_measured_numbers(name: str) -> None:
+    file, *columns = TABLES[name]
+    chapter = Chapter.read(ROOT / "notebooks" / f"{name}.ipynb")
+    text = "\n".join(cell.text for cell in chapter.prose_cells)
+    wanted = {
+        variant: [
+            "{:.3f} ± {:.3f}".format(*numbers[what])
+            for half in columns
+            for what in half
+        ]
+        for variant, numbers in measured(file).items()
+    }
+    assert table(text) == wanted
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
+    seeds = {numbers["seeds"] for numbers in measured(TABLES[name][0]).values()}
+    assert len(seeds) == 1
+    assert seeds.pop() >= 3
+
+
+@pytest.mark.parametrize(
+    "script", ["unet_ingredients", "third_dimension", "half_the_time"]
+)
+def test_the_benchmark_finds_what_it_measures_in_its_chapter(script: str) -> None:
+    run = [sys.executable, "-c", f"import {script}; {script}.chapter()"]
+    done = subprocess.run(
+        run, cwd=ROOT / "benchmarks", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

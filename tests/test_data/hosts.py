@@ -1,0 +1,176 @@
+"""Web servers of our own that misbehave on demand, and a small data set to fetch."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
+
+import numpy as np
+
+from course_utils.sources.archives import fingerprint, read_idx, read_npz, save_npz
+from course_utils.sources.sources import RemoteFile, Source
+
+NUMBERS = np.random.RandomState(0).randint(0, 256, (100, 3000)).astype(np.uint8)
+HEADER = b"\0\0\x08\2" + struct.pack(">II", *NUMBERS.shape)
+CONTENT = gzip.compress(HEADER + NUMBERS.tobytes(), mtime=0)
+HALF = len(CONTENT) // 2
+
+
+def toy(*addresses: str, checked: bool = True) -> Source:
+    """A data set of 300 kB, to be had at these addresses."""
+    checksum = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+    urls = tuple(f"{address}/toy.gz" for address in addresses)
+    return Source(
+        name="toy",
+        title="Toy",
+        prepared="toy.npz",
+        megabytes=1,
+        files=(RemoteFile("toy.gz", urls, checksum if checked else None),),
+        unpack=unpack_toy,
+        read=partial(read_npz, shapes={"numbers": NUMBERS.shape}),
+        fingerprint=fingerprint,
+        known=fingerprint({"numbers": NUMBERS}),
+    )
+
+
+def unpack_toy(downloads: Path, target: Path) -> None:
+    save_npz(target, {"numbers": read_idx(downloads / "toy.gz")})
+
+
+class Visitor(BaseHTTPRequestHandler):
+    """One request; `server` knows how to behave."""
+
+    protocol_version = "HTTP/1.1"
+    server: Host
+
+    def do_GET(self) -> None:
+        self.server.asked.append(f"{self.path} {self.headers.get('Range', '')}".strip())
+        self.close_connection = True
+        with suppress(ConnectionError):  # the visitor may lose patience
+            self.server.behave(self)
+
+    def start(self, status: int = 200, length: int = len(CONTENT), **more: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        for name, value in more.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+Behaviour = Callable[[Visitor], object]
+
+
+class Host(ThreadingHTTPServer):
+    """A server that notes what it was asked for."""
+
+    def __init__(self, behave: Behaviour, certificate: Path | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Visitor)
+        self.behave, self.asked = behave, list[str]()
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        if certificate:
+            context = SSLContext(PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self.address = f"https://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def host(behave: Behaviour, certificate: Path | None = None) -> Iterator[Host]:
+    """A host that is there for as long as the block lasts."""
+    with Host(behave, certificate) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+# What hosts do, from the best to the worst.
+
+
+def whole(visitor: Visitor) -> None:
+    """All of it, or what is missing, as the visitor wishes."""
+    wish = re.fullmatch(r"bytes=(\d+)-", visitor.headers.get("Range", ""))
+    start = int(wish[1]) if wish else 0
+    piece = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    more = {"Content_Range": piece} if wish else {}
+    visitor.start(206 if wish else 200, len(CONTENT) - start, **more)
+    visitor.wfile.write(CONTENT[start:])
+
+
+def slow(visitor: Visitor, pause: float = 0.1) -> None:
+    """All of it, but only 10 kB every tenth of a second."""
+    visitor.start()
+    for start in range(0, len(CONTENT), 10_000):
+        visitor.wfile.write(CONTENT[start : start + 10_000])
+        time.sleep(pause)
+
+
+def one_byte_at_a_time(visitor: Visitor) -> None:
+    visitor.start()
+    for number in range(len(CONTENT)):
+        visitor.wfile.write(CONTENT[number : number + 1])
+        time.sleep(0.1)
+
+
+def half_and_no_more(visitor: Visitor) -> None:
+    visitor.start(ETag='"toy"')
+    visitor.wfile.write(CONTENT[:HALF])
+
+
+def half_and_silence(visitor: Visitor) -> None:
+    half_and_no_more(visitor)
+    time.sleep(20)
+
+
+def half_and_reset(visitor: Visitor) -> None:
+    half_and_no_more(visitor)
+    visitor.wfile.flush()
+    linger = struct.pack("ii", 1, 0)
+    visitor.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    visitor.connection.close()
+
+
+def wrong_bytes(visitor: Visitor) -> None:
+    visitor.start()
+    visitor.wfile.write(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
+
+
+def web_page(visitor: Visitor) -> None:
+    page = b"<html>Please log in to the network of the school</html>"
+    visitor.start(length=len(page), Content_Type="text/html; charset=utf-8")
+    visitor.wfile.write(page)
+
+
+def silence(visitor: Visitor) -> None:
+    time.sleep(20)
+
+
+def endless_headers(visitor: Visitor) -> None:
+    for _ in range(200):
+        visitor.wfile.write(b"X")
+        time.sleep(0.1)
+
+
+def error(status: int) -> Behaviour:
+    return lambda visitor: visitor.start(status, 0)
+
+
+def redirect(address: str) -> Behaviour:
+    return lambda visitor: visitor.start(302, 0, Location=f"{address}/toy.gz")
