@@ -1,85 +1,37 @@
 """What the notebooks of Learning to See share. Everything public is listed here."""
 
-from course_utils.checkpoint import load_checkpoint, save_checkpoint
-from course_utils.data import (
-    PictureDataset,
-    load_ants_bees,
-    load_cifar10,
-    load_membranes,
-    load_mnist,
-    load_phantoms,
-    load_resnet18,
-)
-from course_utils.device import (
-    describe_device,
-    free_memory,
-    pick_device,
-    seed_everything,
-)
-from course_utils.exercises import check, expect
-from course_utils.explore import drawing_board, explore
-from course_utils.history import History
-from course_utils.loader import BatchLoader, RandomFlip, RandomShift
-from course_utils.metrics import (
-    accuracy,
-    class_report,
-    confusion,
-    dice,
-    iou,
-    pixel_accuracy,
-    top_k_accuracy,
-    v_rand,
-    wilson_interval,
-)
-from course_utils.training import evaluate, fit
-from course_utils.viewing import (
-    imshow,
-    plot_confusion,
-    plot_history,
-    show_batch,
-    show_kernels,
-    show_masks,
-    show_predictions,
-)
-
-__all__ = [
-    "BatchLoader",
-    "History",
-    "PictureDataset",
-    "RandomFlip",
-    "RandomShift",
-    "accuracy",
-    "check",
-    "class_report",
-    "confusion",
-    "describe_device",
-    "dice",
-    "drawing_board",
-    "evaluate",
-    "expect",
-    "explore",
-    "fit",
-    "free_memory",
-    "imshow",
-    "iou",
-    "load_ants_bees",
-    "load_checkpoint",
-    "load_cifar10",
-    "load_membranes",
-    "load_mnist",
-    "load_phantoms",
-    "load_resnet18",
-    "pick_device",
-    "pixel_accuracy",
-    "plot_confusion",
-    "plot_history",
-    "save_checkpoint",
-    "seed_everything",
-    "show_batch",
-    "show_kernels",
-    "show_masks",
-    "show_predictions",
-    "top_k_accuracy",
-    "v_rand",
-    "wilson_interval",
-]
+from course_utils.checkpoint import load_checkpoint as load_checkpoint
+from course_utils.checkpoint import save_checkpoint as save_checkpoint
+from course_utils.data import PictureDataset as PictureDataset
+from course_utils.data import load_ants_bees as load_ants_bees
+from course_utils.data import load_cifar10 as load_cifar10
+from course_utils.data import load_membranes as load_membranes
+from course_utils.data import load_mnist as load_mnist
+from course_utils.data import load_phantoms as load_phantoms
+from course_utils.data import load_resnet18 as load_resnet18
+from course_utils.device import describe_device as describe_device
+from course_utils.device import pick_device as pick_device
+from course_utils.device import seed_everything as seed_everything
+from course_utils.exercises import check as check
+from course_utils.exercises import expect as expect
+from course_utils.explore import drawing_board as drawing_board
+from course_utils.explore import explore as explore
+from course_utils.loader import BatchLoader as BatchLoader
+from course_utils.loader import RandomFlip as RandomFlip
+from course_utils.loader import RandomShift as RandomShift
+from course_utils.metrics import accuracy as accuracy
+from course_utils.metrics import class_report as class_report
+from course_utils.metrics import confusion as confusion
+from course_utils.metrics import dice as dice
+from course_utils.metrics import iou as iou
+from course_utils.metrics import wilson_interval as wilson_interval
+from course_utils.training import History as History
+from course_utils.training import evaluate as evaluate
+from course_utils.training import fit as fit
+from course_utils.viewing import imshow as imshow
+from course_utils.viewing import plot_confusion as plot_confusion
+from course_utils.viewing import plot_history as plot_history
+from course_utils.viewing import show_batch as show_batch
+from course_utils.viewing import show_kernels as show_kernels
+from course_utils.viewing import show_masks as show_masks
+from course_utils.viewing import show_predictions as show_predictions

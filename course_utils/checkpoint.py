@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
 import random
 import re
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 FOLDER = Path("runs")
-FORMAT = "learning-to-see checkpoint 1"
+FORMAT = "learning-to-see checkpoint 2"
 START_ANEW = "choose another name, or delete the file to start anew"
 
 
@@ -26,55 +27,65 @@ class CheckpointError(RuntimeError):
 
 
 class RandomStates:
-    """Where Python's, NumPy's and PyTorch's random numbers have got to.
-
-    >>> save_checkpoint("demo", random=RandomStates())
-    """
+    """Where the random numbers of Python, NumPy and PyTorch have got to."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state of every generator, in numbers that a safe load lets in."""
         name, keys, *rest = np.random.get_state(legacy=True)
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        return {
+        states = {
             "python": random.getstate(),
             "numpy": (name, np.asarray(keys).tolist(), *rest),
-            "torch": torch.get_rng_state(),
-            "cuda": cuda,
+            "cpu": torch.get_rng_state(),
         }
+        for kind in ("cuda", "mps", "xpu"):
+            if getattr(torch, kind).is_available():
+                states[kind] = getattr(torch, kind).get_rng_state()
+        return states
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let all random numbers go on from there."""
         random.setstate(state["python"])
         np.random.set_state(state["numpy"])
-        torch.set_rng_state(state["torch"])
-        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        for number, gpu_state in enumerate(state["cuda"][:gpus]):
-            torch.cuda.set_rng_state(gpu_state, number)
+        torch.set_rng_state(state["cpu"])
+        for kind in ("cuda", "mps", "xpu"):
+            if kind in state and getattr(torch, kind).is_available():
+                getattr(torch, kind).set_rng_state(state[kind])
 
 
 def save_checkpoint(name: str, /, **parts: Any) -> None:
     """Keep the state of all `parts` in the file ``runs/NAME.pt``.
 
-    A part is anything with a `state_dict`, a `DataLoader` or a dictionary. The
-    file is whole at every moment: a new one is written beside it and takes its place
-    when it is complete, and the one before stays as ``runs/NAME.previous``.
+    A part is a dictionary, a `DataLoader` or anything with a `state_dict`. The file is
+    whole at every moment: a new one is written beside it and then takes its place.
 
-    >>> save_checkpoint("demo", model=model, optimizer=optimizer)
+    >>> save_checkpoint("demo", model=torch.nn.Linear(2, 1), done={"epochs": 3})
     """
+    path = checkpoint_path(name)
     given = {key: part for key, part in parts.items() if part is not None}
-    states = {key: _plain(_state_of(part)) for key, part in given.items()}
-    kinds = {key: type(part).__name__ for key, part in given.items()}
+    content = {
+        "format": FORMAT,
+        "kinds": {key: type(part).__name__ for key, part in given.items()},
+        "states": {key: _plain(_state_of(part)) for key, part in given.items()},
+    }
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT, "states": states, "kinds": kinds}, buffer)
-    path, new, previous = _files(name)
+    try:
+        torch.save(content, buffer)
+        buffer.seek(0)
+        torch.load(buffer, "cpu", weights_only=True)
+    except Exception as error:  # whatever pickle raises for what it does not know
+        raise CheckpointError(
+            f"{path} cannot be written, as nobody could read it again: keep numbers, "
+            f"texts, lists, dictionaries and tensors alone ({_reason(error)})"
+        ) from error
+    # Each process writes a file of its own, so that two cannot mix theirs.
+    new = path.with_suffix(f".{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         with open(new, "wb") as file:
             file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())  # on the disk before it gets the good name
-        if path.exists():
-            os.replace(path, previous)
         os.replace(new, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -86,132 +97,80 @@ def save_checkpoint(name: str, /, **parts: Any) -> None:
 def load_checkpoint(name: str, /, **parts: Any) -> bool:
     """Give all `parts` the state that ``runs/NAME.pt`` keeps; False if there is none.
 
-    It makes no difference on which device the file was written. If it is damaged,
-    the one before is used, and a sentence says so. Names and shapes are compared
-    before anything is changed.
+    It makes no difference on which device the file was written. Where one part does not
+    fit, all of them stay as they were.
 
-    >>> found = load_checkpoint("demo", model=model)
+    >>> model, done = torch.nn.Linear(2, 1), {}
+    >>> save_checkpoint("demo", model=model, done={"epochs": 3})
+    >>> load_checkpoint("demo", model=model, done=done), done
+    (True, {'epochs': 3})
     """
-    found = _newest(name)
-    if found is None:
+    path = checkpoint_path(name)
+    if not path.exists():
         return False
-    path, contents = found
+    content = _read(path)
     given = {key: part for key, part in parts.items() if part is not None}
-    for key, part in given.items():
-        _require_fit(path, contents, key, part)
-    for key, part in given.items():
-        state = contents["states"][key]
-        if not state:  # such as a gradient scaler's that was switched off
-            continue
-        try:
-            _restore(part, state)
-        except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise CheckpointError(
-                f"the {key} in {path} does not fit yours ({reason}): {START_ANEW}"
-            ) from error
+    before = {key: copy.deepcopy(_state_of(part)) for key, part in given.items()}
+    try:
+        for key, part in given.items():
+            if key not in content["states"]:
+                raise ValueError(f"it was written without {key}")
+            kind = content["kinds"][key]
+            if kind != type(part).__name__ and not isinstance(part, torch.nn.Module):
+                raise ValueError(f"there it is a {kind}")
+            _restore(part, content["states"][key])
+    except Exception as error:  # PyTorch's classes raise several kinds
+        for key, part in given.items():
+            _restore(part, before[key])
+        raise CheckpointError(
+            f"the {key} in {path} does not fit yours ({_reason(error)}): {START_ANEW}"
+        ) from error
     return True
 
 
 def checkpoint_path(name: str) -> Path:
     """The file in which the checkpoint of this name lies.
 
-    >>> checkpoint_path("lenet")
-    PosixPath('runs/lenet.pt')
+    >>> checkpoint_path("lenet").as_posix()
+    'runs/lenet.pt'
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,99}", name):
         raise ValueError(
-            f"a checkpoint's name consists of letters, digits, '.', '-' and '_'; "
-            f"{name!r} does not"
+            "the name of a checkpoint has up to 100 letters, digits, '.', '-' and '_'; "
+            f"{name!r} does not fit"
         )
     return FOLDER / f"{name}.pt"
 
 
-def _files(name: str) -> tuple[Path, Path, Path]:
-    """The checkpoint, the one being written, and the one before."""
-    path = checkpoint_path(name)
-    return path, path.with_suffix(".new"), path.with_suffix(".previous")
+def _reason(error: Exception) -> str:
+    """An error in one line. Of PyTorch's long lists, the second line says the most."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(line.strip() for line in lines[:2]).rstrip(".")
 
 
-def _newest(name: str) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint of this name, and its file."""
-    path, new, previous = _files(name)
-    # Without either, somebody has deleted the checkpoint to start anew. With `new`
-    # alone, a process was killed just before it got its name.
-    if not (path.exists() or new.exists()):
-        return None
-    trouble = None
-    for candidate in (path, new, previous):
-        if not candidate.exists():
-            continue
-        try:
-            contents = _read(candidate)
-        except CheckpointError as error:
-            trouble = trouble or error
-            continue
-        if trouble is not None and path.exists():
-            print(f"{trouble}; {candidate} takes its place.")
-        return candidate, contents
-    if trouble is not None and path.exists():
-        raise CheckpointError(f"{trouble}: {START_ANEW}")
-    return None
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes left behind that were killed while they wrote."""
+    for leftover in path.parent.glob(f"{path.stem}.*.new"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > 3600:
+                leftover.unlink()
 
 
 def _read(path: Path) -> dict[str, Any]:
     """What a checkpoint holds, if it is whole and one of ours."""
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # PyTorch itself does not look at checksums
-        contents = None if damaged else torch.load(path, "cpu", weights_only=True)
+            if archive.testzip():  # PyTorch itself does not look at checksums
+                raise ValueError("a checksum is wrong")
+        content = torch.load(path, "cpu", weights_only=True)
+        if content["format"] != FORMAT:
+            raise ValueError("it has another format")
     except Exception as error:  # a damaged file may raise nearly anything
-        damaged = type(error).__name__
-    if damaged:
-        raise CheckpointError(f"{path} is no whole checkpoint ({damaged})")
-    if not isinstance(contents, dict) or contents.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a file of PyTorch, but no checkpoint of fit")
-    return contents
-
-
-def _require_fit(path: Path, contents: dict[str, Any], key: str, part: Any) -> None:
-    """Stop with a sentence if the checkpoint's part is not one like this."""
-    if key not in contents["states"]:
-        raise CheckpointError(f"{path} was written without {key}: {START_ANEW}")
-    if isinstance(part, nn.Module):
-        differences = _differences(contents["states"][key], part.state_dict())
-        if differences:
-            raise CheckpointError(
-                f"{path} holds a different {key}: {differences}; {START_ANEW}"
-            )
-    elif (kind := type(part).__name__) != contents["kinds"][key]:
         raise CheckpointError(
-            f"the {key} in {path} is {contents['kinds'][key]}, and yours is {kind}: "
+            f"{path} is damaged, or no checkpoint of this course ({_reason(error)}): "
             f"{START_ANEW}"
-        )
-
-
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """In which keys and shapes two models differ; empty if in none."""
-    shapes = [
-        {key: tuple(getattr(value, "shape", ())) for key, value in side.items()}
-        for side in (there, here)
-    ]
-    only_there, only_here = shapes[0].keys() - shapes[1], shapes[1].keys() - shapes[0]
-    unlike = [
-        f"{key} is {shape} there and {shapes[1][key]} here"
-        for key, shape in shapes[0].items()
-        if key in shapes[1] and shapes[1][key] != shape
-    ]
-    parts = []
-    if only_there:
-        parts.append(f"only the file has {_some(sorted(only_there))}")
-    if only_here:
-        parts.append(f"only your model has {_some(sorted(only_here))}")
-    return ", ".join(parts + ([_some(unlike)] if unlike else []))
-
-
-def _some(names: list[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+        ) from error
+    return content  # type: ignore[no-any-return]
 
 
 def _state_of(part: Any) -> Any:
@@ -220,25 +179,28 @@ def _state_of(part: Any) -> Any:
         return part
     if hasattr(part, "state_dict"):
         return part.state_dict()
-    return {key: source.get_state() for key, source in _generators(part).items()}
+    if isinstance(part, (bool, int, float, str, list, tuple, torch.Tensor)):
+        raise ValueError(f"{part!r} cannot be given back: put it into a dictionary")
+    return {name: source.get_state() for name, source in _generators(part).items()}
 
 
 def _restore(part: Any, state: Any) -> None:
+    """Give a part its state back."""
     if isinstance(part, dict):
+        part.clear()
         part.update(state)
-        return
-    if hasattr(part, "load_state_dict"):
+    elif hasattr(part, "load_state_dict"):
         part.load_state_dict(state)
-        return
-    for key, source in _generators(part).items():
-        source.set_state(state[key])
+    else:
+        for name, source in _generators(part).items():
+            source.set_state(state[name])
 
 
 def _generators(loader: Any) -> dict[str, torch.Generator]:
     """The random numbers that a `DataLoader` and its sampler keep to themselves."""
     owners = {"loader": loader, "sampler": getattr(loader, "sampler", None)}
-    sources = {key: getattr(owner, "generator", None) for key, owner in owners.items()}
-    return {k: g for k, g in sources.items() if isinstance(g, torch.Generator)}
+    found = {name: getattr(owner, "generator", None) for name, owner in owners.items()}
+    return {k: v for k, v in found.items() if isinstance(v, torch.Generator)}
 
 
 def _plain(value: Any) -> Any:

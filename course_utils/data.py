@@ -4,78 +4,73 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from course_utils import standins
-from course_utils.sources.archives import DamagedError
-from course_utils.sources.fetch import obtain
-from course_utils.sources.sources import (
+from course_utils.sources import (
     ANTS_BEES,
     CIFAR10,
-    INSECTS,
     MEMBRANES,
     MNIST,
     RESNET18,
     FetchError,
     Source,
+    fetch,
 )
+from course_utils.standins.notice import STAND_IN, announce
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet  # type: ignore[import-untyped]
 
-REAL, STAND_IN = "real data", "STAND-IN DATA"
-DIGITS = tuple("0123456789")
-THINGS = (
-    *("airplane", "automobile", "bird", "cat", "deer"),
-    *("dog", "frog", "horse", "ship", "truck"),
-)
-TISSUES = ("outside", "grey", "white", "lesion")
-_noticed: set[str] = set()
+THINGS = ["airplane", "automobile", "bird", "cat", "deer"]
+THINGS += ["dog", "frog", "horse", "ship", "truck"]
 
 
 class PictureFiles:
-    """Pictures of any size that stay on the disk until somebody looks at one."""
+    """Images of any size that stay on the disk until somebody looks at one."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self.paths = list(paths)
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, number: int) -> torch.Tensor:
+    def __getitem__(self, number: int) -> Tensor:
         from PIL import Image
 
         path = self.paths[number]
         try:
-            with Image.open(path) as picture:
-                pixels = np.array(picture.convert("RGB"))
+            with Image.open(path) as image:
+                pixels = np.array(image.convert("RGB"))
         except OSError as error:
             raise OSError(f"{path.name} cannot be read ({error}): remove it") from None
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        return _channels_first(pixels)
 
 
 @dataclasses.dataclass(repr=False, eq=False)
 class PictureDataset(Dataset[tuple[Any, Any]]):
-    """Pictures with their labels: one part (training, validation, test) of a set.
+    """Images with their labels: one part (training, validation, test) of a set.
 
     `images` holds the pixels, channels first: one tensor, or where sizes differ a
-    sequence of tensors. `labels` holds a number for each picture, or a mask of the
-    picture's height and width. A `transform` gets the picture, and the mask too if
-    there is one, so that both are turned and cropped alike.
+    sequence of tensors. `labels` holds a class number for each image, or a mask of the
+    image's height and width. A `transform` gets the image, and the mask too if there is
+    one, so that both are turned and cropped alike.
 
-    >>> train, validation, test = load_mnist()
-    >>> image, label = train[0]
+    >>> dataset = PictureDataset(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), "ab")
+    >>> image, label = dataset[1]
+    >>> image.shape, label
+    (torch.Size([3, 8, 8]), 1)
     """
 
-    images: torch.Tensor | list[torch.Tensor] | PictureFiles
-    labels: torch.Tensor
+    images: Tensor | Sequence[Tensor] | PictureFiles
+    labels: Tensor
     classes: Sequence[str]
     name: str = "pictures"
     part: str = "all"
@@ -83,17 +78,18 @@ class PictureDataset(Dataset[tuple[Any, Any]]):
     transform: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
+        self.labels = torch.as_tensor(self.labels)
         if len(self.images) != len(self.labels):
             raise ValueError(
                 f"{len(self.images)} pictures do not go with {len(self.labels)} labels"
             )
-        if self.labels.numel() and not (
-            self.labels.min() >= 0 and self.labels.max() < len(self.classes)
-        ):
+        if self.labels.is_floating_point():
+            raise TypeError("labels are whole numbers: call labels.long()")
+        low, high = (self.labels.min(), self.labels.max()) if len(self) else (0, 0)
+        if low < 0 or high >= len(self.classes):
             raise ValueError(
                 f"with {len(self.classes)} classes, labels are 0 to "
-                f"{len(self.classes) - 1}; here they go from "
-                f"{int(self.labels.min())} to {int(self.labels.max())}"
+                f"{len(self.classes) - 1}; here they go from {low} to {high}"
             )
 
     def __len__(self) -> int:
@@ -112,37 +108,34 @@ class PictureDataset(Dataset[tuple[Any, Any]]):
         from torchvision import tv_tensors  # type: ignore[import-untyped]
 
         both = self.transform(tv_tensors.Image(image), tv_tensors.Mask(label))
-        return both[0].as_subclass(torch.Tensor), both[1].as_subclass(torch.Tensor)
+        return both[0].as_subclass(Tensor), both[1].as_subclass(Tensor)
 
     def with_transform(self, transform: Callable[..., Any] | None) -> PictureDataset:
-        """The same pictures, not copied, seen through `transform`.
-
-        >>> augmented = train.with_transform(v2.RandomHorizontalFlip())
-        """
+        """The same images, not copied, seen through `transform`."""
         return dataclasses.replace(self, transform=transform)
 
-    def subset(
-        self, indices: Sequence[int] | np.ndarray, part: str | None = None
-    ) -> PictureDataset:
-        """The pictures with these numbers, as a data set that knows all the same.
+    def subset(self, indices: Any, part: str | None = None) -> PictureDataset:
+        """The images with these numbers, or those where a mask is True.
 
-        >>> few = train.subset(range(500))
+        >>> labels = torch.tensor([0, 1, 1])
+        >>> dataset = PictureDataset(torch.zeros(3, 1, 8, 8), labels, "ab")
+        >>> len(dataset.subset([0])), len(dataset.subset(labels == 1))
+        (1, 2)
         """
-        numbers = torch.as_tensor(indices, dtype=torch.int64)
-        images: torch.Tensor | list[torch.Tensor] | PictureFiles
-        if isinstance(self.images, torch.Tensor):
+        numbers = torch.arange(len(self))[torch.as_tensor(indices)]
+        images: Any
+        if isinstance(self.images, Tensor):
             images = self.images[numbers]
         elif isinstance(self.images, PictureFiles):
-            images = PictureFiles(self.images.paths[i] for i in numbers.tolist())
+            images = PictureFiles([self.images.paths[i] for i in numbers])
         else:
-            images = [self.images[i] for i in numbers.tolist()]
-        labels = self.labels[numbers]
-        part = part or self.part
+            images = [self.images[i] for i in numbers]
+        labels, part = self.labels[numbers], part or self.part
         return dataclasses.replace(self, images=images, labels=labels, part=part)
 
     def __repr__(self) -> str:
         size = "in colour, of various sizes"
-        if isinstance(self.images, torch.Tensor):
+        if isinstance(self.images, Tensor):
             size = "of " + " x ".join(map(str, self.images.shape[1:]))
         masks = ", each with a mask" if self.labels.ndim > 1 else ""
         return (
@@ -155,7 +148,7 @@ class Parts(NamedTuple):
     """The three parts of a data set: to learn from, to choose by, to report on."""
 
     train: PictureDataset
-    validation: PictureDataset
+    val: PictureDataset
     test: PictureDataset
 
     def __repr__(self) -> str:
@@ -163,19 +156,15 @@ class Parts(NamedTuple):
 
 
 def load_mnist() -> Parts:
-    """Handwritten digits: 55,000 to train, 5,000 to validate and 10,000 to test with.
-
-    >>> train, validation, test = load_mnist()
-    """
-    return _labelled(MNIST, standins.standin_mnist, DIGITS, every=12)
+    """Handwritten digits: 55,000 to train, 5,000 to validate, 10,000 to test with."""
+    arrays, kind = _contents(MNIST, standins.standin_mnist)
+    return _three_parts(MNIST.title, kind, arrays, "0123456789", every=12)
 
 
 def load_cifar10() -> Parts:
-    """Small colour pictures of ten things: 45,000, 5,000 and 10,000 of them.
-
-    >>> train, validation, test = load_cifar10()
-    """
-    return _labelled(CIFAR10, standins.standin_cifar10, THINGS, every=10)
+    """Small colour images of ten things: 45,000, 5,000 and 10,000 of them."""
+    arrays, kind = _contents(CIFAR10, standins.standin_cifar10)
+    return _three_parts(CIFAR10.title, kind, arrays, THINGS, every=10)
 
 
 def load_ants_bees() -> Parts:
@@ -183,63 +172,52 @@ def load_ants_bees() -> Parts:
 
     They are of various sizes and stay on the disk: a transform has to bring them to
     one size before a loader can put them together in a batch.
-
-    >>> train, validation, test = load_ants_bees()
     """
     parts, kind = _contents(ANTS_BEES, standins.standin_ants_bees)
-    known, test = (
-        PictureDataset(
-            PictureFiles(pictures) if kind == REAL else _as_tensors(pictures),
-            torch.tensor(labels),
-            INSECTS,
-            *(ANTS_BEES.title, part, kind),
-        )
-        for part, (pictures, labels) in parts.items()
+    arrays = {}
+    for part, (images, labels) in parts.items():
+        arrays[f"{part}_images"] = images
+        arrays[f"{part}_labels"] = np.array(labels)
+    return _three_parts(
+        ANTS_BEES.title, kind, arrays, classes=["ants", "bees"], every=5
     )
-    return _three(known, test, every=5)
 
 
 def load_membranes() -> Parts:
     """Electron microscopy of cells: slices 0-19, 20-23 and 24-29 of one stack.
 
-    The label of each pixel is 0 on a membrane and 1 inside a cell. Neighbouring
-    slices look alike, so each part is a block of slices.
-
-    >>> train, validation, test = load_membranes()
+    The label of each pixel is 0 on a membrane and 1 inside a cell. Neighbouring slices
+    look alike, so each part is a block of slices.
     """
     arrays, kind = _contents(MEMBRANES, standins.standin_membranes)
     images = torch.from_numpy(arrays["images"])[:, None]
     masks = torch.from_numpy(arrays["labels"] > 127).long()
-    classes = ("membrane", "cell")
+    classes = ["membrane", "cell"]
     whole = PictureDataset(images, masks, classes, MEMBRANES.title, source=kind)
-    blocks = {"training": (0, 20), "validation": (20, 24), "test": (24, 30)}
-    return Parts(*(whole.subset(range(*b), part) for part, b in blocks.items()))
-
-
-def load_phantoms() -> Parts:
-    """Generated volumes in four channels, in which each voxel is one of four tissues.
-
-    >>> train, validation, test = load_phantoms()
-    """
-    arrays = standins.make_phantoms()
     return Parts(
-        *(
-            PictureDataset(
-                torch.from_numpy(arrays[f"{part}_images"]),
-                torch.from_numpy(arrays[f"{part}_labels"]).long(),
-                TISSUES,
-                *("Phantoms", "training" if part == "train" else part, "generated"),
-            )
-            for part in Parts._fields
-        )
+        whole.subset(range(20), "training"),
+        whole.subset(range(20, 24), "validation"),
+        whole.subset(range(24, 30), "test"),
     )
 
 
-def load_resnet18(pretrained: bool = True) -> ResNet:
-    """A ResNet-18 that has learned ImageNet's 1,000 classes, or a blank one.
+def load_phantoms() -> Parts:
+    """Generated volumes in four channels; each voxel is one of four tissues."""
+    arrays = standins.make_phantoms()
+    classes = ["outside", "grey", "white", "lesion"]
+    parts = []
+    for part in ("train", "validation", "test"):
+        images = torch.from_numpy(arrays[f"{part}_images"])
+        labels = torch.from_numpy(arrays[f"{part}_labels"]).long()
+        part = "training" if part == "train" else part
+        parts.append(
+            PictureDataset(images, labels, classes, "Phantoms", part, "generated")
+        )
+    return Parts(*parts)
 
-    >>> model = load_resnet18()
-    """
+
+def load_resnet18(pretrained: bool = True) -> ResNet:
+    """A ResNet-18 that has learned ImageNet's 1,000 classes, or a blank one."""
     from torchvision.models import resnet18
 
     if not pretrained:
@@ -254,62 +232,34 @@ def load_resnet18(pretrained: bool = True) -> ResNet:
 def _contents(source: Source, stand_in: Callable[[], Any]) -> tuple[Any, str]:
     """What a set holds, and whether it is real; if it cannot be had, its stand-in."""
     try:
-        return obtain(source), REAL
-    except (FetchError, DamagedError) as why:
-        if source.name not in _noticed:
-            _noticed.add(source.name)
-            print(_notice(source, str(why)))
+        return fetch(source), "real data"
+    except FetchError as why:
+        announce(source, str(why))
         return stand_in(), STAND_IN
 
 
-def _notice(source: Source, why: str) -> str:
-    """A framed text that says what the reader looks at instead, and what to do."""
-    what = "Generated pictures take the place of the real ones: all cells run, but"
-    results = "results are not those of the real data."
-    if source is RESNET18:
-        what = "The network starts from random weights: all cells run, but it has"
-        results = "not seen ImageNet and learns far less from few pictures."
-    paragraphs = (
-        f"{STAND_IN}: this is not {source.title}",
-        f"{what} {results}",
-        f"Why: {why}.",
-        "What to do: with a network, and without COURSE_OFFLINE, restart the notebook. "
-        f"Or set COURSE_DATA to a folder that holds {source.prepared}.",
-    )
-    lines = [line for text in paragraphs for line in textwrap.wrap(text, 74)]
-    edge = "+" + 76 * "-" + "+"
-    return "\n".join([edge, *(f"| {line:<74} |" for line in lines), edge])
-
-
-def _labelled(
-    source: Source, stand_in: Callable[[], Any], classes: Sequence[str], every: int
+def _three_parts(
+    title: str, kind: str, arrays: Any, classes: Sequence[str], every: int
 ) -> Parts:
-    """The parts of a set of pictures of one size with one label each."""
-    arrays, kind = _contents(source, stand_in)
+    """Split what may be learned from into a training and a validation part."""
     known, test = (
         PictureDataset(
-            _channels_first(arrays[f"{part}_images"]),
+            _as_images(arrays[f"{part}_images"]),
             torch.from_numpy(arrays[f"{part}_labels"]).long(),
             classes,
-            *(source.title, part, kind),
+            title,
+            part,
+            kind,
         )
         for part in ("train", "test")
     )
-    return _three(known, test, every)
-
-
-def _three(known: PictureDataset, test: PictureDataset, every: int) -> Parts:
-    """Split what may be learned from into a training and a validation part."""
     rest, held_out = held_out_of(known.labels.numpy(), every)
     train = known.subset(rest, "training")
     return Parts(train, known.subset(held_out, "validation"), test)
 
 
 def held_out_of(labels: np.ndarray, every: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split numbers of pictures: one of `every` is held out, of each class alike.
-
-    >>> rest, held_out = held_out_of(np.array([0, 1, 0, 1]), every=2)
-    """
+    """Split numbers of images: one of `every` is held out, of each class alike."""
     # RandomState: NumPy promises that its stream of numbers never changes.
     shuffled = np.random.RandomState(0).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
@@ -317,12 +267,14 @@ def held_out_of(labels: np.ndarray, every: int) -> tuple[np.ndarray, np.ndarray]
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
-def _channels_first(images: np.ndarray) -> torch.Tensor:
-    pixels = torch.from_numpy(images)
-    return (
-        pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2).contiguous()
-    )
+def _as_images(images: Any) -> Tensor | list[Tensor] | PictureFiles:
+    """Arrays as tensors, channels first; files stay where they are."""
+    if isinstance(images, np.ndarray):
+        return _channels_first(images if images.ndim == 4 else images[..., None])
+    if isinstance(images[0], Path):
+        return PictureFiles(images)
+    return [_channels_first(image) for image in images]
 
 
-def _as_tensors(pictures: Sequence[np.ndarray]) -> list[torch.Tensor]:
-    return [torch.from_numpy(p).permute(2, 0, 1).contiguous() for p in pictures]
+def _channels_first(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels).movedim(-1, -3).contiguous()

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
-Augment = Callable[[Tensor], Tensor]
+Augment: TypeAlias = Callable[[Tensor], Tensor]
+Numbers: TypeAlias = float | Sequence[float]
 
 
 @dataclass(frozen=True)
 class RandomFlip:
-    """Mirror some pictures of a batch left to right, each with a chance of its own.
+    """Mirror some images of a batch left to right, each with a chance of its own.
 
     >>> mirrored = RandomFlip()(torch.zeros(8, 3, 32, 32, dtype=torch.uint8))
     """
 
     chance: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise ValueError(
+                f"a chance lies between 0 and 1; this one is {self.chance}"
+            )
+
     def __call__(
-        self, pictures: Tensor, generator: torch.Generator | None = None
+        self, images: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """A batch with some of the pictures mirrored; the given one stays as it is."""
-        drawn = torch.rand(len(pictures), generator=generator) < self.chance
-        chosen = drawn.nonzero().squeeze(1).to(pictures.device)
-        mirrored = pictures.index_select(0, chosen).flip(-1)
-        return pictures.index_copy(0, chosen, mirrored)
+        """A batch with some of the images mirrored; the given one stays as it is."""
+        if images.ndim < 4:  # one image, as a transform gets it
+            return self(images[None], generator)[0]
+        drawn = torch.rand(len(images), generator=generator) < self.chance
+        chosen = drawn.nonzero().squeeze(1).to(images.device)
+        return images.index_copy(0, chosen, images.index_select(0, chosen).flip(-1))
 
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Shift each picture of a batch by up to `padding` pixels in both directions.
+    """Shift each image of a batch by up to `padding` pixels in both directions.
 
-    The same as a random crop of the old size from the picture with a black border.
+    The same as a random crop of the old size from the image with a black border.
 
     >>> shifted = RandomShift(4)(torch.zeros(8, 3, 32, 32, dtype=torch.uint8))
     """
@@ -45,38 +55,34 @@ class RandomShift:
     padding: int = 4
 
     def __call__(
-        self, pictures: Tensor, generator: torch.Generator | None = None
+        self, images: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """A batch with every picture shifted; the given one stays as it is."""
-        height, width = pictures.shape[-2:]
-        padded = F.pad(pictures, [self.padding] * 4)
-        rows, row_length = padded.shape[-2:]
+        """A batch with every image shifted; the given one stays as it is."""
+        if images.ndim < 4:  # one image, as a transform gets it
+            return self(images[None], generator)[0]
+        height, width = images.shape[-2:]
         places = 2 * self.padding + 1
-        shifts = torch.randint(places, (2, len(pictures), 1, 1), generator=generator)
-        down, right = shifts.to(pictures.device)
-        # The padded batch is one long row of numbers, and a row of a crop is `width`
-        # numbers from it: all we need is the place where each of them starts.
-        planes = torch.arange(padded[..., 0, 0].numel(), device=pictures.device)
-        lines = torch.arange(height, device=pictures.device) * row_length
-        starts = (planes * rows * row_length).view(len(pictures), -1, 1) + lines
-        starts = (starts + down * row_length + right).flatten()
-        cut = padded.flatten().unfold(0, width, 1).index_select(0, starts)
-        return cut.view(pictures.shape)
+        shifts = torch.randint(places, (2, len(images)), generator=generator)
+        down, right = shifts.to(images.device)
+        # Every crop that there is, and none of them copied.
+        padded = F.pad(images, [self.padding] * 4)
+        crops = padded.unfold(-2, height, 1).unfold(-2, width, 1)
+        return crops[torch.arange(len(images), device=images.device), :, down, right]
 
 
 class BatchLoader:
     """Batches of a data set that fits in memory, in place of a `DataLoader`.
 
-    A `DataLoader` fetches, converts and augments one picture after another. This
-    loader does each step once for the whole batch, on the device of the model, where
-    the data lies as small integers from the start (if there is room for it).
+    A `DataLoader` fetches, converts and augments one image after another. This loader
+    does each step once for the whole batch, on the device of the model, where the data
+    lies as small integers from the start.
 
     `dataset` is one of the course's data sets or a pair of tensors. `mean` and `std`
-    refer to pictures between 0 and 1, one number or one a channel. `augment` is one
-    step or several, each called with a batch before it is normalised: `RandomFlip`
-    and `RandomShift`, which treat every picture on its own, or anything else that
-    takes a batch and gives one back. Order, flips and shifts depend on `seed` and on
-    the number of the epoch alone, and are the same on every device.
+    refer to images between 0 and 1, one number or one a channel. `augment` is one step
+    or several, each called with a batch before it is normalised: `RandomFlip` and
+    `RandomShift`, or a function of yours that takes a batch and gives one back. Order
+    and augmentation depend on `seed` and on the number of the epoch alone; a step of
+    yours that does so too takes the random numbers as `generator`.
 
     >>> pair = torch.zeros(50, 3, 32, 32, dtype=torch.uint8), torch.zeros(50).long()
     >>> loader = BatchLoader(pair, 16, shuffle=True, mean=0.5, std=0.25,
@@ -92,31 +98,31 @@ class BatchLoader:
         *,
         shuffle: bool = False,
         device: torch.device | str = "cpu",
-        mean: float | Sequence[float] | None = None,
-        std: float | Sequence[float] | None = None,
+        mean: Numbers | None = None,
+        std: Numbers | None = None,
         augment: Augment | Sequence[Augment] | None = None,
         drop_last: bool = False,
         seed: int = 0,
     ) -> None:
-        pictures, labels = _pictures_and_labels(dataset)
-        steps = _steps(augment, labels)
+        images, labels = _images_and_labels(dataset)
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(
+                f"batch_size is a whole number from 1 up, not {batch_size!r}"
+            )
         self.dataset = (
-            torch.utils.data.TensorDataset(pictures, labels)
-            if isinstance(dataset, (tuple, list))
-            else dataset
+            dataset if hasattr(dataset, "images") else TensorDataset(images, labels)
         )
-        self.batch_size = _batch_size(batch_size)
-        self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
+        self.batch_size = batch_size
+        self.shuffle, self.drop_last = shuffle, drop_last
         self.device = torch.device(device)
-        self.augment = steps
+        self.augment = _steps(augment, labels)
         self.seed, self.epoch = seed, 0
-        self._scale, self._offset = _normalisation(pictures, mean, std, self.device)
-        self._pictures = _moved(pictures, self.device)
-        self._labels = labels.to(self._pictures.device)
+        self.scale, self.offset = _normalisation(images, mean, std, self.device)
+        self.images, self.labels = images.to(self.device), labels.to(self.device)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        whole, rest = divmod(len(self._labels), self.batch_size)
+        whole, rest = divmod(len(self.labels), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -125,10 +131,10 @@ class BatchLoader:
         return self._batches(_generator(self.seed, self.epoch))
 
     def __repr__(self) -> str:
-        count, shape = len(self._labels), tuple(self._pictures.shape[1:])
         return (
-            f"<BatchLoader: {count} samples of shape {shape} in {len(self)} batches "
-            f"of {self.batch_size} on {self.device}>"
+            f"<BatchLoader: {len(self.labels)} samples of shape "
+            f"{tuple(self.images.shape[1:])} in {len(self)} batches of "
+            f"{self.batch_size} on {self.device}>"
         )
 
     def state_dict(self) -> dict[str, int]:
@@ -137,173 +143,112 @@ class BatchLoader:
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on after the epoch at which `state_dict` was called."""
-        if not {"seed", "epoch"} <= set(state):
-            raise ValueError(
-                "a BatchLoader's state holds 'seed' and 'epoch'; "
-                f"this one holds {sorted(state)}"
-            )
         self.seed, self.epoch = int(state["seed"]), int(state["epoch"])
 
     def _batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        order = None
+        order = torch.arange(len(self.labels))
         if self.shuffle:
-            order = torch.randperm(len(self._labels), generator=generator)
-            order = order.to(self._labels.device)
+            order = torch.randperm(len(self.labels), generator=generator)
+        order = order.to(self.device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            places = slice(start, start + self.batch_size)
-            if order is None:
-                pictures, labels = self._pictures[places], self._labels[places]
-            else:
-                pictures = self._pictures.index_select(0, order[places])
-                labels = self._labels.index_select(0, order[places])
-            pictures = pictures.to(self.device, non_blocking=True)
-            labels = labels.to(self.device, non_blocking=True)
-            yield self._finished(pictures, generator), _as_targets(labels)
-
-    def _finished(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """The batch augmented, as float32 and normalised."""
-        for step in self.augment:
-            if isinstance(step, (RandomFlip, RandomShift)):
-                pictures = step(pictures, generator)
-            else:
-                pictures = _checked(step(pictures), pictures, step)
-        inputs = pictures.to(torch.float32, copy=True)  # the data itself stays as it is
-        if self._scale is not None:
-            inputs.mul_(self._scale)
-        if self._offset is not None:
-            inputs.add_(self._offset)
-        return inputs
+            numbers = order[start : start + self.batch_size]
+            images = self.images.index_select(0, numbers)
+            labels = self.labels.index_select(0, numbers)
+            for step in self.augment:
+                images = _augmented(step, images, generator)
+            inputs = images.to(torch.float32, copy=True)
+            inputs.mul_(self.scale).add_(self.offset)
+            yield inputs, labels if labels.is_floating_point() else labels.long()
 
 
-def _pictures_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
+def _images_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
     """The two tensors that a data set consists of."""
-    if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-        pictures, labels = dataset
-    elif hasattr(dataset, "images") and hasattr(dataset, "labels"):
-        pictures, labels = dataset.images, dataset.labels
-    else:
-        raise TypeError(
-            "BatchLoader takes one of the course's data sets or a pair of tensors "
-            f"(pictures, labels), not a {type(dataset).__name__}; for any other "
-            "data set use torch.utils.data.DataLoader"
-        )
     if getattr(dataset, "transform", None) is not None:
         raise ValueError(
-            "this data set has a transform that wants one picture at a time, and "
+            "this data set has a transform that wants one image at a time, and "
             "BatchLoader never calls it: pass it as augment, or use a DataLoader"
         )
-    _require_tensors(pictures, labels)
-    return pictures, labels
-
-
-def _require_tensors(pictures: Any, labels: Any) -> None:
-    """Stop with a sentence unless these are as many pictures as labels."""
-    if not isinstance(pictures, (Tensor, np.ndarray)):
-        raise ValueError(
-            "BatchLoader needs all pictures in one tensor, and these are kept one by "
-            "one: resize them to one size and stack them, or use a DataLoader"
+    pair = getattr(dataset, "images", None), getattr(dataset, "labels", None)
+    if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+        pair = dataset
+    images, labels = pair
+    if not isinstance(images, Tensor) or not isinstance(labels, Tensor):
+        raise TypeError(
+            "BatchLoader needs all images in one tensor and all labels in another: "
+            "bring them to one size and stack them, turn arrays into tensors with "
+            "torch.from_numpy, or use torch.utils.data.DataLoader"
         )
-    for name, part in (("pictures", pictures), ("labels", labels)):
-        if not isinstance(part, Tensor):
-            raise TypeError(
-                f"the {name} should be a tensor, not a {type(part).__name__}: "
-                "turn an array into one with torch.from_numpy"
-            )
-        if part.ndim == 0 or len(part) == 0:
-            raise ValueError(f"there are no {name} to make batches of")
-    if len(pictures) != len(labels):
-        raise ValueError(f"{len(pictures)} pictures have {len(labels)} labels")
+    if not len(images) == len(labels) > 0:
+        raise ValueError(f"{len(images)} images have {len(labels)} labels")
+    if images.ndim == 4 and images.shape[1] > 4 and images.shape[3] in (1, 3):
+        raise ValueError("the channels come last: call images.permute(0, 3, 1, 2)")
+    if not images.is_floating_point() and images.dtype not in (torch.uint8, torch.bool):
+        raise TypeError(
+            f"images are uint8 from 0 to 255, or fractions, and not {images.dtype}"
+        )
+    return images, labels
 
 
-def _batch_size(wanted: Any) -> int:
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise ValueError(f"batch_size is a whole number from 1 up, not {wanted!r}")
-    return wanted
-
-
-def _steps(
-    augment: Augment | Sequence[Augment] | None, labels: Tensor
-) -> tuple[Augment, ...]:
+def _steps(augment: Any, labels: Tensor) -> list[Augment]:
     """The steps of the augmentation, in their order."""
-    if augment is None:
-        return ()
-    steps = tuple(augment) if isinstance(augment, Sequence) else (augment,)
+    steps = list(augment) if isinstance(augment, (list, tuple)) else [augment]
+    steps = [step for step in steps if step is not None]
     for step in steps:
         if not callable(step):
-            raise TypeError(
-                "augment takes a callable or a list of callables, such as "
-                f"RandomFlip(), not {step!r}"
-            )
+            raise TypeError(f"a step of augment is a function or such, not {step!r}")
         if labels.ndim > 1 and isinstance(step, (RandomFlip, RandomShift)):
             raise ValueError(
-                f"the labels are maps of shape {tuple(labels.shape[1:])}, and "
-                f"{type(step).__name__} would move the pictures without them: "
-                "move both in the training loop instead"
+                f"{step} would move the images and not their masks: move both in the "
+                "training loop instead"
             )
     return steps
 
 
-def _normalisation(
-    pictures: Tensor, mean: Any, std: Any, device: torch.device
-) -> tuple[Tensor | None, Tensor | None]:
-    """What every pixel is multiplied by, and what is added to it then."""
-    top = 1.0 if pictures.is_floating_point() else 255.0
-    if mean is None and std is None:
-        scale = None if top == 1.0 else torch.tensor(1 / top, device=device)
-        return scale, None
-    if mean is None or std is None:
-        raise ValueError("to normalise, BatchLoader needs both mean and std")
-    channels = pictures.shape[1] if pictures.ndim > 1 else 1
-    shape = (channels, *[1] * (pictures.ndim - 2))
-    try:
-        means, stds = (
-            np.broadcast_to(np.asarray(n, float), channels).reshape(shape)
-            for n in (mean, std)
+def _augmented(step: Any, images: Tensor, generator: torch.Generator) -> Tensor:
+    """The batch after one step."""
+    takes_generator = "generator" in inspect.signature(step).parameters
+    options = {"generator": generator} if takes_generator else {}
+    result: Tensor = step(images, **options)
+    if len(result) != len(images) or result.dtype != images.dtype:
+        raise TypeError(
+            f"{step} was given {len(images)} images of {images.dtype} and gave back "
+            f"{len(result)} of {result.dtype}: a step keeps number and type"
         )
-    except ValueError:
+    return result
+
+
+def _normalisation(
+    images: Tensor, mean: Numbers | None, std: Numbers | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """What every pixel is multiplied by, and what is added to it then."""
+    if (mean is None) != (std is None):
+        raise ValueError("to normalise, BatchLoader needs both mean and std")
+    top = 255.0 if images.dtype == torch.uint8 else 1.0
+    channels = images.shape[1] if images.ndim > 1 else 1
+    means = np.atleast_1d(np.asarray(0 if mean is None else mean, dtype=float))
+    stds = np.atleast_1d(np.asarray(1 if std is None else std, dtype=float))
+    if not {means.shape, stds.shape} <= {(1,), (channels,)}:
         raise ValueError(
-            f"the pictures have {channels} channels, but mean has {np.size(mean)} "
-            f"numbers and std has {np.size(std)}"
-        ) from None
+            f"the images have {channels} channels, mean has {means.size} numbers and "
+            f"std has {stds.size}"
+        )
     if not (stds > 0).all():
         raise ValueError(f"every number in std should be above 0; this one is {std}")
-    scale, offset = (
-        torch.tensor(n, dtype=torch.float32, device=device)
-        for n in (1 / (top * stds), -means / stds)
-    )
-    return scale, offset
-
-
-def _moved(pictures: Tensor, device: torch.device) -> Tensor:
-    """The pictures on the device, unless they would fill half of its free memory."""
-    pictures = pictures.contiguous()
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        if pictures.nbytes > free / 2:
-            return pictures
-    return pictures.to(device)
+    if (
+        mean is not None
+        and images.ndim == 4
+        and max(means.max(), images.max() / top) > 2
+    ):
+        raise ValueError(
+            "mean and std refer to images between 0 and 1: divide others by 255"
+        )
+    shape = (-1, *[1] * (images.ndim - 2))
+    scale = torch.tensor(1 / (top * stds), dtype=torch.float32, device=device)
+    offset = torch.tensor(-means / stds, dtype=torch.float32, device=device)
+    return scale.reshape(shape), offset.reshape(shape)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:
     """Random numbers for one epoch; always the CPU's, so that devices agree."""
     mixed = np.random.SeedSequence([seed, epoch]).generate_state(1)[0]
     return torch.Generator().manual_seed(int(mixed))
-
-
-def _checked(result: Any, given: Tensor, step: Augment) -> Tensor:
-    """What a step gave back, if it is a batch of the same length and kind."""
-    same = isinstance(result, Tensor) and result.dtype == given.dtype
-    if not same or len(result) != len(given):
-        got = getattr(result, "dtype", type(result).__name__)
-        name = getattr(step, "__name__", type(step).__name__)
-        raise TypeError(
-            f"a step of augment gives back as many pictures of the same kind as it "
-            f"was given, {len(given)} of {given.dtype}; {name} returned {got} "
-            f"of shape {tuple(getattr(result, 'shape', ()))}"
-        )
-    return result  # type: ignore[no-any-return]
-
-
-def _as_targets(labels: Tensor) -> Tensor:
-    """Labels as a loss wants them: classes as int64, other numbers as they are."""
-    return labels if labels.is_floating_point() else labels.long()

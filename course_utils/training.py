@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import copy
+import html
 import math
+import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import (
-    LRScheduler,
-    ReduceLROnPlateau,
-)
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from course_utils.checkpoint import (
     START_ANEW,
@@ -28,28 +26,92 @@ from course_utils.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from course_utils.guards import (
-    NO_BATCH,
-    Batches,
-    device_of,
-    goes_by_batch,
-    inputs_and_targets,
-    labels_of,
-    length_of,
-    outputs_of,
-    precision_of,
-    require_batches,
-    require_counts,
-    require_loss,
-    require_parameters,
-    require_plan,
-    require_range,
-    require_shapes,
+from course_utils.metrics import (
+    IGNORED,
+    accuracy,
+    confusion,
+    dice,
+    dice_of,
+    iou,
+    iou_of,
 )
-from course_utils.history import History, Result, display_as_it_grows, write_scalars
 
-Loss = Callable[[Any, Any], Tensor]
-Metric = Callable[[Tensor, Tensor], Any]
+Batches: TypeAlias = Iterable[Any]
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+Score: TypeAlias = Callable[[Tensor, Tensor], Any]
+
+CLASS_LOSSES = (nn.CrossEntropyLoss, nn.NLLLoss)
+# For these PyTorch stretches targets of another shape until they fit, and goes on.
+ELEMENTWISE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+FUNCTIONS = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
+
+
+class Result(NamedTuple):
+    """How good a model is on a data set: means over all samples (or pixels)."""
+
+    loss: float
+    score: float
+
+    def __repr__(self) -> str:
+        return f"loss {self.loss:.4f}, score {self.score:.4f}"
+
+
+@dataclass(repr=False)
+class History:
+    """What a training was like: lists with one number an epoch.
+
+    The score is accuracy, unless `fit` was given another: `score_name` tells. A number
+    is NaN where there was nothing to measure. `note` says how the training ended.
+
+    >>> history = History(train_loss=[0.9, 0.7], val_loss=[0.8, 0.9])
+    >>> len(history), history.best_epoch
+    (2, 1)
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    train_score: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_score: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    score_name: str = "accuracy"
+    note: str = field(default="", compare=False)
+
+    def __len__(self) -> int:
+        return len(self.train_loss)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, with the least validation loss (or else training loss)."""
+        losses = self.val_loss or self.train_loss
+        losses = self.train_loss if any(map(math.isnan, losses)) else losses
+        return losses.index(min(losses)) + 1 if losses else 0
+
+    def columns(self) -> dict[str, list[str]]:
+        """The numbers as a table of texts, column by column, without empty columns."""
+        table = {"epoch": [str(number + 1) for number in range(len(self))]}
+        for name, numbers in vars(self).items():
+            if isinstance(numbers, list) and not all(map(math.isnan, numbers)):
+                form = {"learning_rate": ".3g", "seconds": ".1f"}.get(name, ".4f")
+                title = name.replace("score", self.score_name).replace("_", " ")
+                table[title] = [format(number, form) for number in numbers]
+        return table if len(self) else {}
+
+    def __repr__(self) -> str:
+        columns = [[name, *cells] for name, cells in self.columns().items()]
+        padded = [[c.rjust(max(7, len(cells[0]))) for c in cells] for cells in columns]
+        rows = ["  ".join(row) for row in zip(*padded, strict=True)]
+        return "\n".join([*rows, self.note]).strip("\n") or "no epoch yet"
+
+    def _repr_html_(self) -> str:
+        columns = self.columns()
+        head = "".join(f"<th>{name}</th>" for name in columns or ["no epoch yet"])
+        rows = zip(*columns.values(), strict=True)
+        body = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>\n" for row in rows)
+        return (
+            f"<div><table>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>\n"
+            f"</table>\n<p>{html.escape(self.note)}</p></div>"
+        )
 
 
 def fit(
@@ -60,32 +122,77 @@ def fit(
     epochs: int,
     optimizer: Optimizer,
     scheduler: LRScheduler | None = None,
+    schedule_by: Literal["epoch", "batch"] = "epoch",
     loss: Loss = F.cross_entropy,
-    metric: Metric | None = None,
-    device: torch.device | str | None = None,
+    score: Score = accuracy,
     checkpoint: str | None = None,
-    patience: int | None = None,
-    clip: float | None = None,
-    amp: bool | str = False,
-    schedule_by: str = "auto",
     writer: Any = None,
     quiet: bool = False,
 ) -> History:
     """Train `model` on `train`, watch it on `val`, and give back its history.
 
     The model ends in eval mode with the weights of its best epoch, also when you
-    interrupt it. It stops early after `patience` epochs that bring nothing better.
-    With a `checkpoint` it goes on where an earlier call with that name got to. `clip`
-    is the greatest length of the gradient, `amp` "auto", "bf16" or "fp16". A schedule
-    steps by "batch" or by "epoch", as it is meant to. `metric` is explained at
-    `evaluate`; `writer` is a TensorBoard writer; `quiet` leaves out the table.
+    interrupt it. With a `checkpoint` it goes on where an earlier call with that name
+    got to. The `scheduler` steps after every epoch or every batch. `score` is explained
+    at `evaluate`; `writer` is a TensorBoard writer; `quiet` leaves out the table.
 
-    >>> history = fit(model, train, val, epochs=10, optimizer=optimizer)
+    >>> model = nn.Linear(2, 2)
+    >>> batches = [(torch.zeros(4, 2), torch.tensor([0, 1, 1, 1]))]
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> history = fit(model, batches, epochs=3, optimizer=optimizer, quiet=True)
+    >>> history.train_loss[-1] < history.train_loss[0]
+    True
     """
-    task = _Task(model, loss, metric, device, amp, (train, val))
-    by_batch = goes_by_batch(scheduler, optimizer, schedule_by)
-    training = _Training(task, train, val, optimizer, scheduler, by_batch, clip, writer)
-    return training.run(epochs, patience, checkpoint, quiet)
+    _require_a_plan(model, optimizer, scheduler, schedule_by)
+    history = History(score_name=getattr(score, "__name__", "score"))
+    best: dict[str, Any] = {}  # the weights of the best epoch
+    parts = {
+        "optimizer": optimizer,
+        "model": model,
+        "scheduler": scheduler,
+        "train": train,
+        "history": vars(history),
+        "best": best,
+        "random": RandomStates(),
+    }
+    if checkpoint is not None:
+        _resume(checkpoint, parts, history, epochs, val)
+    by_batch = scheduler if schedule_by == "batch" else None
+    show = _display(quiet)
+    try:
+        while len(history) < epochs:
+            start = time.perf_counter()
+            seen = Result(math.nan, math.nan)
+            learned = run_epoch(model, train, loss, score, optimizer, by_batch)
+            if val is not None:
+                seen = run_epoch(model, val, loss, score)
+            rate = float(optimizer.param_groups[0]["lr"])
+            if by_batch is None:
+                _step(scheduler, seen if val is not None else learned)
+            history.train_loss.append(learned.loss)
+            history.train_score.append(learned.score)
+            history.val_loss.append(seen.loss)
+            history.val_score.append(seen.score)
+            history.learning_rate.append(rate)
+            history.seconds.append(time.perf_counter() - start)
+            if history.best_epoch == len(history):
+                best.update(copy.deepcopy(model.state_dict()))
+            if writer is not None:
+                _write_scalars(writer, history)
+            if checkpoint is not None:
+                _save(checkpoint, parts)
+            show(history)
+    except KeyboardInterrupt:
+        where = f"epoch {len(history) + 1} of {epochs}"
+        print(f"Interrupted in {where}: the model can be used, in eval mode.")
+        raise
+    finally:
+        model.load_state_dict(best or model.state_dict())
+        model.eval()
+        which = f"epoch {history.best_epoch}, the best" if best else "its last step"
+        history.note = f"The model has the weights of {which}."
+    show(history)
+    return history
 
 
 def evaluate(
@@ -93,330 +200,265 @@ def evaluate(
     loader: Batches,
     *,
     loss: Loss = F.cross_entropy,
-    metric: Metric | None = None,
-    device: torch.device | str | None = None,
-    amp: bool | str = False,
+    score: Score = accuracy,
 ) -> Result:
-    """The mean loss and accuracy of `model` on all that `loader` gives.
+    """The mean loss and score of `model` on all that `loader` gives.
 
     Every sample weighs the same, or every pixel where the targets are masks, whatever
-    batches they come in. A `metric` takes the place of accuracy: it is called with a
-    batch's outputs and targets and returns a tensor with one number for each sample
-    or pixel, over which the mean is taken. The model is left in eval mode.
+    batches they come in. `score` is `accuracy`, or `dice` or `iou`, whose mean over the
+    classes is taken, or a function of yours: called with the outputs and targets of a
+    batch, it gives one number, or a tensor with one for each sample. The model is left
+    in eval mode.
 
-    >>> result = evaluate(model, test)
-    >>> result.accuracy
+    >>> evaluate(nn.Identity(), [(torch.eye(2), torch.tensor([0, 1]))]).score
+    1.0
     """
-    return _Task(model, loss, metric, device, amp, [loader]).evaluate(loader)
+    return run_epoch(model, loader, loss, score)
 
 
-class _Task:
-    """What training and testing share: a model, its loss, and how to try a batch."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        loss: Loss,
-        metric: Metric | None,
-        device: torch.device | str | None,
-        amp: bool | str,
-        loaders: Sequence[Batches | None],
-    ) -> None:
-        self.model, self.loss, self.metric = model, loss, metric
-        self.device = device_of(model, device)
-        self.precision = precision_of(amp, self.device)
-        self.autocast: AbstractContextManager[Any] = nullcontext()
-        if self.precision is not None:
-            self.autocast = torch.autocast(self.device.type, self.precision)
-        self.unchecked = [labels for each in loaders for labels in labels_of(each)]
-        require_loss(loss, self.device)
-
-    def forward(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """The outputs, targets and loss of one batch, all on the device."""
-        inputs, targets = inputs_and_targets(batch)
-        with self.autocast:
-            outputs = outputs_of(self.model, inputs.to(self.device, non_blocking=True))
-            self.check(outputs, targets)
-            targets = targets.to(self.device, non_blocking=True)
-            return outputs, targets, self.loss(outputs, targets)
-
-    def check(self, outputs: Tensor, targets: Tensor) -> None:
-        """Stop, before the loss does, if these do not go together.
-
-        Labels in the CPU's memory are looked at batch by batch. For those on a GPU we
-        would have to wait, so there it is once, for all labels of the data sets.
-        """
-        require_shapes(self.loss, outputs, targets)
-        for labels in [*self.unchecked, targets] if targets.is_cpu else self.unchecked:
-            require_range(self.loss, outputs, labels)
-        self.unchecked = []
-
-    def evaluate(self, loader: Batches, where: str = "the evaluation") -> Result:
-        """The loop that only looks."""
-        tally = _Tally(self.metric)
-        self.model.eval()
-        with torch.no_grad():
-            for batch in loader:
-                tally.add(*self.forward(batch))
-        return tally.result(where)
+def run_epoch(
+    model: nn.Module,
+    batches: Batches,
+    loss: Loss,
+    score: Score,
+    optimizer: Optimizer | None = None,
+    scheduler: LRScheduler | None = None,
+) -> Result:
+    """The loop of chapter 5 over all batches; without an optimizer, it only looks."""
+    device = _prepared(model, training=optimizer is not None)
+    totals = _Totals(loss, score, device)
+    with torch.set_grad_enabled(optimizer is not None):
+        for inputs, targets in batches:
+            outputs = model(inputs.to(device))  # 1. predict
+            # To look at labels on a GPU is to wait for it: there, once is enough.
+            if targets.is_cpu or getattr(batches, "epoch", 1) == 1:
+                _require_labels(loss, outputs, targets)
+            targets = targets.to(device)
+            value = _loss_of(loss, outputs, targets)  # 2. measure the loss
+            rate = optimizer.param_groups[0]["lr"] if optimizer else math.nan
+            totals.add(outputs.detach(), targets, value.detach(), float(rate))
+            if optimizer is not None:
+                optimizer.zero_grad()  # 3. forget the old gradients
+                value.backward()  # 4. compute the new gradients
+                optimizer.step()  # 5. change the weights
+            if scheduler is not None:
+                scheduler.step()
+    return totals.result()
 
 
-@dataclass
-class _Training:
-    """The loop of chapter 5, and around it all that happens once an epoch."""
+class _Totals:
+    """What the batches of an epoch add up to; it stays on the device until the end."""
 
-    task: _Task
-    train: Batches
-    val: Batches | None
-    optimizer: Optimizer
-    scheduler: LRScheduler | None
-    by_batch: bool
-    clip: float | None
-    writer: Any
-
-    def __post_init__(self) -> None:
-        require_parameters(self.task.model, self.optimizer)
-        require_batches(self.train, self.val)
-        self.history = History()
-        self.best: dict[str, Any] = {}  # the weights of the best epoch so far
-        # fp16 has a small range: the loss is scaled up so that no gradient vanishes
-        # in it. For any other precision, all the scaler does is to pass things on.
-        fp16 = self.task.precision == torch.float16
-        self.scaler = torch.amp.GradScaler(self.task.device.type, enabled=fp16)
-
-    def run(
-        self, epochs: int, patience: int | None, checkpoint: str | None, quiet: bool
-    ) -> History:
-        """All epochs that are still to do, and the best weights in the end."""
-        require_counts(epochs, patience, self.clip)
-        if checkpoint is not None:
-            self.resume(checkpoint, epochs, patience)
-        steps = (epochs - len(self.history)) * (length_of(self.train) or 0)
-        require_plan(self.scheduler, steps if self.by_batch else 0)
-        show = display_as_it_grows(quiet)
-        show(self.history)
-        try:
-            while not self.is_over(epochs, patience):
-                self.epoch()
-                if checkpoint is not None:
-                    self.save(checkpoint)
-                show(self.history)
-        except KeyboardInterrupt:
-            where = f"epoch {len(self.history) + 1} of {epochs}"
-            print(f"Interrupted in {where}: the model can be used, in eval mode.")
-        finally:
-            if self.best:
-                self.task.model.load_state_dict(self.best)
-            self.task.model.eval()
-            self.history.note = self.outcome(epochs, patience)
-        show(self.history)
-        return self.history
-
-    def epoch(self) -> None:
-        """Train once on everything, look at the validation data, write it all down."""
-        start, where = time.perf_counter(), f"epoch {len(self.history) + 1}"
-        learned = self.train_epoch(where)
-        seen = None
-        if self.val is not None:
-            seen = self.task.evaluate(self.val, f"the validation of {where}")
-        rate = float(self.rate)
-        self.step_schedule(seen or learned)
-        self.write_down(learned, seen, rate, time.perf_counter() - start)
-        if self.history.best_epoch == len(self.history):
-            self.best.update(copy.deepcopy(self.task.model.state_dict()))
-        if self.writer is not None:
-            write_scalars(self.writer, self.history)
-
-    def write_down(
-        self, learned: Result, seen: Result | None, rate: float, seconds: float
-    ) -> None:
-        """One more line of the history."""
-        for part, result in (("train", learned), ("val", seen)):
-            for name, value in (result._asdict() if result else {}).items():
-                if not math.isnan(value):  # there was something to measure
-                    getattr(self.history, f"{part}_{name}").append(value)
-        self.history.learning_rate.append(rate)
-        self.history.seconds.append(seconds)
-
-    def train_epoch(self, where: str) -> Result:
-        """The loop itself. Nothing in it waits for a GPU; the tally is read once."""
-        tally = _Tally(self.task.metric)
-        _to_training_mode(self.task.model)
-        for batch in self.train:
-            self.optimizer.zero_grad()
-            outputs, targets, loss = self.task.forward(batch)
-            self.scaler.scale(loss).backward()
-            tally.add(outputs, targets, loss, self.rate)
-            self.step()
-        return tally.result(where)
-
-    def step(self) -> None:
-        """A step of the optimizer, and of a schedule that goes by batches."""
-        if self.clip is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.task.model.parameters(), self.clip)
-        scale = self.scaler.get_scale() if self.by_batch else math.inf
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        # Where fp16 overflowed, the scale got smaller and there was no step.
-        if self.scheduler and self.by_batch and self.scaler.get_scale() >= scale:
-            self.scheduler.step()
-
-    def step_schedule(self, result: Result) -> None:
-        """A step of a schedule that goes by epochs."""
-        if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(result.loss)
-        elif self.scheduler and not self.by_batch:
-            self.scheduler.step()
-
-    @property
-    def rate(self) -> float:
-        """The learning rate at present (of the first group of parameters)."""
-        return self.optimizer.param_groups[0]["lr"]  # type: ignore[no-any-return]
-
-    def is_over(self, epochs: int, patience: int | None) -> bool:
-        """Whether all epochs are done, or so many of them brought nothing better."""
-        stale = len(self.history) - self.history.best_epoch
-        return len(self.history) >= epochs or (
-            patience is not None and stale >= patience
-        )
-
-    def outcome(self, epochs: int, patience: int | None) -> str:
-        """Which weights the model has now, and why training ended early."""
-        done, history = len(self.history), self.history
-        if not done:
-            return "The model has the weights that its last step left."
-        which = "validation" if history.val_loss else "training"
-        least = min(history.val_loss or history.train_loss)
-        stopped = f"No better for {patience} epochs: stopped after epoch {done}. "
-        early = done < epochs and self.is_over(epochs, patience)
-        return (
-            f"{stopped if early else ''}The model has the weights of epoch "
-            f"{history.best_epoch}, the best ({which} loss {least:.4f})."
-        )
-
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint keeps: everything that changes while we train."""
-        return {
-            "model": self.task.model,
-            "optimizer": self.optimizer,
-            "scheduler": self.scheduler,
-            "scaler": self.scaler,
-            "train": self.train,
-            "val": self.val,
-            "history": vars(self.history),
-            "best": self.best,
-            "random": RandomStates(),
-        }
-
-    def resume(self, checkpoint: str, epochs: int, patience: int | None) -> None:
-        """Go on from the checkpoint, if there is one."""
-        if not load_checkpoint(checkpoint, **self.parts()):
-            return
-        path, done = checkpoint_path(checkpoint), len(self.history)
-        outlook = f"going on with epoch {done + 1} of {epochs}"
-        if self.is_over(epochs, patience):
-            outlook = f"complete with {done} epochs, nothing to train; {START_ANEW}"
-        print(f"{path}: {outlook}.")
-
-    def save(self, checkpoint: str) -> None:
-        """Keep this epoch; where that fails, say so and train on."""
-        try:
-            save_checkpoint(checkpoint, **self.parts())
-        except CheckpointError as error:
-            print(f"{error}: training goes on, and what was kept before stays.")
-
-
-class _Numbers:
-    """A list of numbers in one tensor, on the device.
-
-    Kept one by one, they would lie scattered between the large tensors of the
-    batches, and the memory there could not be used again.
-    """
-
-    def __init__(self) -> None:
-        self.kept = torch.empty(0)
-        self.count = 0
-
-    def append(self, number: Tensor) -> None:
-        """One more number; nothing waits for it."""
-        if self.count == len(self.kept):
-            more = torch.empty(max(256, self.count), device=number.device)
-            self.kept = torch.cat([self.kept.to(number.device), more])
-        self.kept[self.count] = number.detach()
-        self.count += 1
-
-    def read(self) -> Tensor:
-        """All of them, with double precision; here a GPU is waited for."""
-        return self.kept[: self.count].cpu().double()
-
-
-class _Tally:
-    """What the batches of an epoch add up to; on the device until it is asked for."""
-
-    def __init__(self, metric: Metric | None) -> None:
-        self.metric: Callable[[Tensor, Tensor], Any] = metric or _right_answers
-        self.losses, self.scores = _Numbers(), _Numbers()
-        self.sizes: list[int] = []
+    def __init__(self, loss: Loss, score: Score, device: torch.device) -> None:
+        self.loss, self.score = loss, score
+        # Apple's GPUs have no numbers of 64 bits.
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        self.losses = torch.zeros(
+            2, dtype=exact, device=device
+        )  # a sum, and of how many
+        self.scores = torch.zeros(1, dtype=exact, device=device)
+        self.is_finite = torch.tensor(True, device=device)
+        self.finite_batches = torch.tensor(0, device=device)  # before the first other
         self.rates: list[float] = []
-        self.scored = 0
 
-    def add(
-        self, outputs: Tensor, targets: Tensor, loss: Tensor, rate: float = 0.0
-    ) -> None:
+    def add(self, outputs: Tensor, targets: Tensor, value: Tensor, rate: float) -> None:
         """One more batch."""
-        self.losses.append(loss)
-        self.sizes.append(targets.numel())
+        counts = _counts(self.loss, targets)
+        weight = _weight(self.loss, targets, counts).to(self.losses)
+        self.losses += torch.stack([value * weight, weight])
+        added = _score_sums(self.score, outputs, targets, counts)
+        self.scores = self.scores + added.to(self.scores)
+        self.is_finite &= value.isfinite()
+        self.finite_batches += self.is_finite
         self.rates.append(rate)
-        scores = self.metric(outputs.detach(), targets)
-        if scores is None:
-            return
-        if not isinstance(scores, Tensor) or scores.ndim == 0:
-            raise TypeError(
-                "a metric gives back a tensor, one number for each sample or pixel, "
-                f"such as outputs.argmax(1) == targets; this one gave {scores!r}"
+
+    def result(self) -> Result:
+        """The means over everything, whatever batches it came in."""
+        if not self.rates:
+            raise ValueError(
+                "the loader gave no batch: its data set is empty, or smaller than one "
+                "batch with drop_last=True"
             )
-        self.scores.append(scores.sum(dtype=torch.float32))
-        self.scored += scores.numel()
+        if not self.is_finite:
+            batch = int(self.finite_batches)
+            raise FloatingPointError(
+                f"the loss became NaN or infinite in batch {batch + 1} of "
+                f"{len(self.rates)} at learning rate {self.rates[batch]:.3g}: usual "
+                "causes are too high a learning rate (try a tenth), inputs that hold "
+                "NaN or are not normalised, and a loss that divides by 0"
+            )
+        score = self.scores[0] / self.scores[-1]
+        if self.score in (dice, iou):
+            formula = dice_of if self.score is dice else iou_of
+            score = formula(self.scores).nanmean()
+        return Result((self.losses[0] / self.losses[1]).item(), score.item())
 
-    def result(self, where: str) -> Result:
-        """The means over all samples (or pixels), whatever batches they came in."""
-        if not self.sizes:
-            raise ValueError(f"the loader gave no batch in {where}: {NO_BATCH}")
-        losses = self.losses.read()
-        self.require_finite(losses, where)
-        sizes = torch.tensor(self.sizes, dtype=torch.float64)
-        mean = ((losses * sizes).sum() / sizes.sum()).item()
-        if not self.scored:
-            return Result(mean, math.nan)
-        return Result(mean, self.scores.read().sum().item() / self.scored)
 
-    def require_finite(self, losses: Tensor, where: str) -> None:
-        """Stop with a sentence if the loss was not a number, or infinite."""
-        broken = losses.isfinite().logical_not().nonzero().flatten().tolist()
-        if not broken:
-            return
-        first, rate = broken[0], float(self.rates[broken[0]])
-        at = f" at learning rate {rate:.3g}" if rate else ""
-        raise FloatingPointError(
-            f"the loss became {losses[first]:f} in {where}, batch {first + 1} of "
-            f"{len(losses)}{at}: usual causes are too high a learning rate (try a "
-            "tenth, or clip=1.0), inputs that hold NaN or are not normalised, and a "
-            'loss that divides by 0 or takes its logarithm (or amp="fp16")'
+def _counts(loss: Loss, targets: Tensor) -> Tensor:
+    """True for each target that counts, False where the loss leaves it out."""
+    if targets.is_floating_point():
+        return torch.ones_like(targets, dtype=torch.bool)
+    return targets != getattr(loss, "ignore_index", IGNORED)
+
+
+def _weight(loss: Loss, targets: Tensor, counts: Tensor) -> Tensor:
+    """What the loss divides by when it takes the mean of a batch."""
+    by_class = loss.weight if isinstance(loss, CLASS_LOSSES) else None
+    if by_class is None or targets.is_floating_point():
+        return counts.sum()
+    return torch.sum(by_class[targets.where(counts, 0)] * counts)
+
+
+def _score_sums(
+    score: Score, outputs: Tensor, targets: Tensor, counts: Tensor
+) -> Tensor:
+    """What a batch adds to the score: a sum and of how many, or a confusion matrix."""
+    if score in (dice, iou):
+        return confusion(outputs, targets.where(counts, IGNORED))
+    if score is accuracy:
+        if targets.is_floating_point() or outputs.ndim != targets.ndim + 1:
+            return torch.zeros(2)  # there are no classes, and nothing is right
+        right = (outputs.argmax(dim=1) == targets) & counts
+        return torch.stack([right.sum(), counts.sum()])
+    given = torch.as_tensor(score(outputs, targets)).to(outputs)
+    count = torch.tensor(given.numel()) if given.ndim else counts.sum()
+    return torch.stack([given.mean() * count, count.to(given)])
+
+
+def _loss_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    """The loss; or, in one sentence, why outputs and targets do not go together."""
+    elementwise = loss in FUNCTIONS or isinstance(loss, ELEMENTWISE)
+    try:
+        if elementwise and outputs.shape != targets.shape:
+            raise ValueError("both need the same shape")
+        value = loss(outputs, targets)
+        if value.ndim:
+            raise ValueError('the loss is more than one number: use reduction="mean"')
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        shapes = [tuple(getattr(each, "shape", ())) for each in (outputs, targets)]
+        kinds = [getattr(each, "dtype", type(each)) for each in (outputs, targets)]
+        raise ValueError(
+            f"outputs of shape {shapes[0]} ({kinds[0]}) do not go with targets of "
+            f"shape {shapes[1]} ({kinds[1]}): {str(error).strip().splitlines()[0]}"
+        ) from error
+    return value
+
+
+def _require_labels(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+    """A class number beyond the outputs would crash a GPU until the next restart."""
+    by_class = loss in (F.cross_entropy, F.nll_loss) or isinstance(loss, CLASS_LOSSES)
+    if not by_class or targets.is_floating_point() or outputs.ndim != targets.ndim + 1:
+        return
+    classes = outputs.shape[1]
+    wrong = targets[_counts(loss, targets) & ((targets < 0) | (targets >= classes))]
+    if len(wrong) or classes == 1:
+        raise ValueError(
+            f"the model has {classes} output{'s' if classes > 1 else ''}, so labels go "
+            f"from 0 to {classes - 1}; here is a {int(wrong[0]) if len(wrong) else 0}: "
+            "correct the labels or the last layer (it needs an output for each class)"
         )
 
 
-def _right_answers(outputs: Tensor, targets: Tensor) -> Tensor | None:
-    """Which answers are right; None where the targets are no classes."""
-    if targets.is_floating_point() or outputs.ndim != targets.ndim + 1:
-        return None
-    return outputs.argmax(1) == targets
-
-
-def _to_training_mode(model: nn.Module) -> None:
-    """Training mode, except for frozen BatchNorm: its statistics are frozen too."""
-    model.train()
+def _prepared(model: nn.Module, training: bool) -> torch.device:
+    """Bring the model into training or eval mode, and say where it is."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model comes first, and this is a {type(model).__name__}")
+    model.train(training)
     for module in model.modules():
         weights = list(module.parameters(recurse=False))
-        if isinstance(module, _BatchNorm) and weights:
-            module.train(any(weight.requires_grad for weight in weights))
+        if (
+            isinstance(module, _BatchNorm) and weights
+        ):  # frozen, it learns no statistics
+            module.train(training and any(weight.requires_grad for weight in weights))
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def _require_a_plan(
+    model: nn.Module, optimizer: Any, scheduler: Any, schedule_by: str
+) -> None:
+    """Stop before anything is changed if these do not go together."""
+    ours = {id(weight) for weight in model.parameters() if weight.requires_grad}
+    theirs = {id(w) for group in optimizer.param_groups for w in group["params"]}
+    if ours.isdisjoint(theirs):
+        raise ValueError(
+            "the optimizer holds no weight of this model that can be trained: make a "
+            "new one from model.parameters() for each new model, and look at "
+            "requires_grad"
+        )
+    if scheduler is not None and scheduler.optimizer is not optimizer:
+        raise ValueError(
+            "the scheduler belongs to another optimizer: make it anew from this one"
+        )
+    if schedule_by not in ("epoch", "batch"):
+        raise ValueError(f'schedule_by is "epoch" or "batch", not {schedule_by!r}')
+    if isinstance(scheduler, OneCycleLR) and schedule_by == "epoch":
+        raise ValueError(
+            'a one-cycle schedule steps after every batch: pass schedule_by="batch"'
+        )
+
+
+def _step(scheduler: LRScheduler | None, result: Result) -> None:
+    """A step of a schedule that goes by epochs."""
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(result.loss if scheduler.mode == "min" else result.score)
+    elif scheduler is not None:
+        scheduler.step()
+
+
+def _resume(
+    name: str, parts: dict[str, Any], history: History, epochs: int, val: Any
+) -> None:
+    """Go on from the checkpoint, if there is one."""
+    path, begun = checkpoint_path(name), History()
+    if not load_checkpoint(name, history=vars(begun)):
+        return
+    if (val is None) != math.isnan(begun.val_loss[-1]):
+        raise CheckpointError(
+            f"one of {path} and this call has validation data, and the other has none: "
+            f"{START_ANEW}"
+        )
+    load_checkpoint(name, **parts)
+    outlook = f"going on with epoch {len(history) + 1} of {epochs}, with the optimizer "
+    outlook += (
+        f"and schedule of the file (learning rate {history.learning_rate[-1]:.3g})"
+    )
+    if len(history) >= epochs:
+        outlook = f"complete with {len(history)} epochs; {START_ANEW}"
+    print(f"{path}: {outlook}.")
+
+
+def _save(name: str, parts: dict[str, Any]) -> None:
+    """Keep this epoch; where that fails, say so and train on."""
+    try:
+        save_checkpoint(name, **parts)
+    except CheckpointError as error:
+        print(f"{error}: training goes on, and what was kept before stays.")
+
+
+def _write_scalars(writer: Any, history: History) -> None:
+    """The last epoch's numbers, for TensorBoard."""
+    for name in ("train_loss", "val_loss", "train_score", "val_score", "learning_rate"):
+        part, _, what = name.replace("score", history.score_name).partition("_")
+        tag = name if name == "learning_rate" else f"{what}/{part}"
+        value = getattr(history, name)[-1]
+        if not math.isnan(value):
+            writer.add_scalar(tag, value, len(history))
+
+
+def _display(quiet: bool) -> Callable[[History], None]:
+    """How the table is shown as it grows."""
+    if quiet:
+        return lambda history: None
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        from IPython.display import display
+
+        handle = display(History(), display_id=True)  # type: ignore[no-untyped-call]
+        return handle.update  # type: ignore[no-any-return]
+
+    def print_news(history: History) -> None:
+        lines = repr(history).splitlines()
+        first = len(history) == 1 and not history.note
+        print(*(lines if first else lines[-1:]), sep="\n", flush=True)
+
+    return print_news
