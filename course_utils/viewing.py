@@ -18,17 +18,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
-from PIL.Image import Image
 from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
     from course_utils import History
 
-ImageLike: TypeAlias = ArrayLike | Image  # a tensor is like an array, too
-# A batch, a list of images of various sizes, a data set, or a loader of batches.
+# A batch, a list of images, a data set, or a loader, of which the first batch is drawn.
 Images: TypeAlias = ArrayLike | Iterable[Any] | Dataset[Any]
 
 PAGE = 8.0  # inches from side to side
+CURVES = {"train": ("training", "-"), "val": ("validation", "--")}
 # Right and wrong answers differ in more than colour, and so do the classes of masks.
 RIGHT = {"color": "#0072B2", "linewidth": 1.5}
 WRONG = {"color": "#D55E00", "linewidth": 3, "linestyle": (0, (2, 2.5))}
@@ -36,14 +35,14 @@ LINES = (("#E69F00", "-"), ("#56B4E9", "--"), ("#009E73", ":"), ("#CC79A7", "-."
 
 
 def imshow(
-    picture: ImageLike,
+    picture: ArrayLike,
     title: str = "",
     *,
     mean: ArrayLike = 0,
     std: ArrayLike = 1,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one image: any tensor or array, channels first, last or absent.
+    """Draw one image: any tensor, array or PIL image, channels first, last or absent.
 
     Whole numbers are read as 0 to 255 and fractions as 0 to 1. Values beyond are
     stretched between the image's own darkest and brightest. Fractions that were
@@ -78,9 +77,7 @@ def show_batch(
 ) -> list[Axes]:
     """Draw the first `count` images, each under the name of its class.
 
-    Takes a batch, a list of images, a data set, or a loader, of which it draws the
-    first batch. The fewer `columns`, the larger the images. Further options (`mean`,
-    `std`) go to `imshow`.
+    The fewer `columns`, the larger the images. Options (`mean`, `std`) go to `imshow`.
 
     >>> axes = show_batch(torch.rand(2, 3, 32, 32), [1, 0], classes=["ant", "bee"])
     """
@@ -105,8 +102,7 @@ def show_predictions(
     """Draw images with the class a network gave them, and how sure it was.
 
     A right answer has a tick and a thin frame, a wrong one a cross, a thick dashed
-    frame and the true class. `scores` have a row for each image and a column for each
-    class: what the network returned, or probabilities.
+    frame and the true class. `scores` are those of the network, or probabilities.
 
     >>> axes = show_predictions(torch.rand(2, 28, 28), [[2.5, 0], [0, 1]], [0, 0])
     """
@@ -115,10 +111,10 @@ def show_predictions(
     if rows.ndim != 2 or rows.shape[1] < 2:
         raise ValueError(f"scores need a column for each class, not {rows.shape}")
     if rows.isnan().any():
-        raise ValueError("some scores are NaN: no class has the highest score")
-    sums_to_1 = ((rows.sum(dim=1) - 1).abs() < 1e-3).all()
-    probabilities = rows if sums_to_1 and (rows >= 0).all() else rows.softmax(dim=1)
-    items = _first(min(count, len(probabilities)), pictures, labels)
+        raise ValueError("some scores are NaN, so no class has the highest score")
+    are_probabilities = (rows >= 0).all() and ((rows.sum(1) - 1).abs() < 1e-3).all()
+    probabilities = rows if are_probabilities else rows.softmax(dim=1)
+    items = _first(min(count, len(rows)), pictures, labels)
     panels = _grid(len(items), columns, lines=2)
     for ax, (picture, label), row in zip(panels, items, probabilities, strict=False):
         guess = int(row.argmax())
@@ -155,14 +151,12 @@ def show_kernels(
     limit = np.abs(drawn).max() or 1
     ax = ax or plt.subplots(figsize=(PAGE, 3))[1]
     image = ax.imshow(mosaic, cmap="PuOr_r", vmin=-limit, vmax=limit)
-    for axis, name, shown, total, side in (
-        (ax.xaxis, "kernel", kernels, len(weights), width),
-        (ax.yaxis, "input channel", channels, weights.shape[1], height),
-    ):
-        axis.set_ticks(np.arange(shown) * (side + 1) + (side - 1) / 2)
-        axis.set_ticklabels([str(number) for number in range(shown)])
-        rest = f" (the first {shown} of {total})" if shown < total else ""
-        axis.set_label_text(name + rest)
+    numbers = [str(number) for number in range(max(kernels, channels))]
+    ax.set_xticks((np.arange(kernels) + 0.5) * (width + 1) - 1, numbers[:kernels])
+    ax.set_yticks((np.arange(channels) + 0.5) * (height + 1) - 1, numbers[:channels])
+    ax.set(xlabel="kernel", ylabel="input channel")
+    if drawn.size < weights.size:
+        ax.set_title(f"{drawn.shape[:2]} of {weights.shape[:2]} kernels and channels")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="weight")
@@ -170,7 +164,7 @@ def show_kernels(
 
 
 def show_masks(
-    picture: ImageLike,
+    picture: ArrayLike,
     mask: ArrayLike,
     prediction: ArrayLike | None = None,
     *,
@@ -185,19 +179,35 @@ def show_masks(
     >>> mask = torch.eye(32, dtype=torch.bool)
     >>> axes = show_masks(torch.rand(3, 32, 32), mask, prediction=mask.flip(0))
     """
-    shape = _channels_last(picture).shape[:2]
-    masks = {"mask": _mask_array(mask, shape)}
+    masks = {"mask": _channels_last(mask)}
     if prediction is not None:
-        guess = _mask_array(prediction, shape)
-        right = np.mean(guess == masks["mask"])
-        masks[f"prediction, {right:.1%} right"] = guess
+        masks["prediction"] = _channels_last(prediction)
+    shape = _channels_last(picture).shape[:2]
+    for name, numbers in masks.items():
+        if numbers.shape != shape or numbers.dtype.kind == "f":
+            raise ValueError(
+                f"the {name} of this image has the shape {shape} and holds class "
+                f"numbers, not {numbers.dtype} in the shape {numbers.shape}"
+            )
     # Room for every class, whichever of them this image happens to show.
     named = classes or np.unique(np.stack([*masks.values()]))
     panels = _grid(1 + len(masks), 3, lines=len(named))
     imshow(picture, "picture", ax=panels[0], **options)
-    for ax, (title, numbers) in zip(panels[1:], masks.items(), strict=True):
+    for ax, (name, numbers) in zip(panels[1:], masks.items(), strict=True):
+        right = np.mean(numbers == masks["mask"])
+        title = name if name == "mask" else f"{name}, {right:.1%} right"
         imshow(picture, title, ax=ax, **options)
-        _outline(ax, numbers, classes)
+        legend = []
+        for number in np.unique(numbers[numbers > 0]):
+            colour, style = LINES[(int(number) - 1) % len(LINES)]
+            inside = numbers == number
+            ax.imshow(inside[..., None] * np.array(to_rgba(colour, 0.25)))
+            if not inside.all():
+                ax.contour(
+                    inside, [0.9], colors=colour, linestyles=style, linewidths=0.9
+                )
+            legend += ax.plot([], [], style, color=colour, label=_name(number, classes))
+        ax.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.5, 0))
     return panels
 
 
@@ -205,32 +215,31 @@ def plot_history(history: History | Mapping[str, Any]) -> list[Axes]:
     """Draw how training went: a panel for the loss, and one for each other measure.
 
     Takes the `History` that `fit` returns, or a dictionary of lists with one number an
-    epoch. The best epoch of the validation is marked: the one of least loss, or of most
-    of any other measure.
+    epoch. The best epoch of the validation is marked: of least loss, or most of others.
 
     >>> axes = plot_history({"train_loss": [0.9, 0.5], "val_accuracy": [0.6, 0.8]})
     """
     records = history if isinstance(history, Mapping) else vars(history)
-    curves = {
-        name.replace("score", records.get("score_name", "score")): np.array(v, float)
-        for name, v in records.items()
-        if name.startswith(("train_", "val_")) and np.isfinite(np.array(v, float)).any()
-    }
-    measures = list(dict.fromkeys(name.partition("_")[2] for name in curves))
-    if not measures:
+    curves: dict[str, dict[str, np.ndarray]] = {}
+    for name, numbers in records.items():
+        part, _, measure = name.partition("_")
+        if part in CURVES and np.isfinite(values := np.array(numbers, float)).any():
+            curves.setdefault(measure, {})[part] = values
+    if not curves:
         raise ValueError("the history holds no epoch: no train_loss, val_loss ...")
-    _, panels = plt.subplots(1, len(measures), figsize=(PAGE, 2.8), squeeze=False)
-    for ax, measure in zip(panels.flat, measures, strict=True):
-        train, val = curves.get(f"train_{measure}"), curves.get(f"val_{measure}")
-        if train is not None:
-            ax.plot(range(1, len(train) + 1), train, "-", marker=".", label="training")
-        if val is not None:
-            ax.plot(range(1, len(val) + 1), val, "--", marker=".", label="validation")
-            best = int((np.nanargmin if measure == "loss" else np.nanargmax)(val))
-            ax.plot(best + 1, val[best], "ko", label=f"best: epoch {best + 1}")
-        ax.set(xlabel="epoch", title=measure.replace("_", " "))
+    _, panels = plt.subplots(1, len(curves), figsize=(PAGE, 2.8), squeeze=False)
+    for ax, (measure, parts) in zip(panels.flat, curves.items(), strict=True):
+        name = records["score_name"] if measure == "score" else measure
+        for part, values in parts.items():
+            label, style = CURVES[part]
+            epochs = range(1, len(values) + 1)
+            ax.plot(epochs, values, style, marker=".", label=label)
+        if "val" in parts:
+            best = int((np.nanargmin if name == "loss" else np.nanargmax)(parts["val"]))
+            ax.plot(best + 1, parts["val"][best], "ko", label=f"best: epoch {best + 1}")
+        ax.set(xlabel="epoch", title=name.replace("_", " "))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if measure.endswith("accuracy"):
+        if name.endswith("accuracy"):
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.legend()
     return list(panels.flat)
@@ -247,12 +256,14 @@ def plot_confusion(
     names = classes or [str(number) for number in range(len(numbers))]
     count = len(names)
     if numbers.shape != (count, count):
-        raise ValueError(f"{count} classes do not fit a matrix of {numbers.shape}")
+        raise ValueError(
+            f"{count} classes do not fit a matrix of shape {numbers.shape}"
+        )
     totals = numbers.sum(axis=1, keepdims=True)
     shares = numbers / np.where(totals == 0, 1, totals)
     side = 0.4 * count
     ax = ax or plt.subplots(figsize=(side + 2.1, side + 1.1))[1]
-    drawn = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     form = "{:,.0f}" if (numbers == numbers.round()).all() else "{:.2f}"
     for (row, column), share in np.ndenumerate(shares):
         text = ax.text(column, row, form.format(numbers[row, column]), size=8)
@@ -263,7 +274,7 @@ def plot_confusion(
         plt.setp(ax.get_xticklabels(), rotation=45, ha="right")
     ax.tick_params(length=0)
     ax.set(xlabel="predicted class", ylabel="true class")
-    ax.figure.colorbar(drawn, ax=ax, label="share of the row", format="{x:.0%}")
+    ax.figure.colorbar(image, ax=ax, label="share of the row", format="{x:.0%}")
     return ax
 
 
@@ -284,8 +295,8 @@ def _first(count: int, pictures: Any, labels: Any) -> list[tuple[Any, Any]]:
     if isinstance(pictures, Dataset):
         samples = list(islice(iter(pictures), count))
         pictures, own = [image for image, _ in samples], [label for _, label in samples]
-    elif not hasattr(pictures, "__getitem__"):
-        pictures, own = next(iter(pictures), ([], []))  # the first batch of a loader
+    elif not hasattr(pictures, "__getitem__"):  # a loader
+        pictures, own = next(iter(pictures), ([], []))
     labels = own if labels is None else labels
     labels = [None] * len(pictures) if labels is None else labels
     return list(zip(pictures[:count], labels[:count], strict=True))
@@ -300,30 +311,7 @@ def _name(label: Any, classes: Sequence[str] | None) -> str:
     return classes[number] if classes else str(number)
 
 
-def _mask_array(mask: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    numbers = _channels_last(mask)
-    if numbers.shape != shape or numbers.dtype.kind == "f":
-        found = f"{numbers.dtype} of the shape {numbers.shape}"
-        raise ValueError(
-            f"this mask holds class numbers in the shape {shape}, not {found}"
-        )
-    return numbers
-
-
-def _outline(ax: Axes, mask: np.ndarray, classes: Sequence[str] | None) -> None:
-    """Tint and outline every class but the first, and name them below the image."""
-    legend = []
-    for number in np.unique(mask[mask > 0]):
-        colour, style = LINES[(int(number) - 1) % len(LINES)]
-        inside = mask == number
-        ax.imshow(inside[..., None] * np.array(to_rgba(colour, 0.25)))
-        if not inside.all():
-            ax.contour(inside, [0.9], colors=colour, linestyles=style, linewidths=0.9)
-        legend += ax.plot([], [], style, color=colour, label=_name(number, classes))
-    ax.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.5, 0))
-
-
-def _channels_last(picture: ImageLike) -> np.ndarray:
+def _channels_last(picture: ArrayLike) -> np.ndarray:
     """The image as an array of shape (height, width) or (height, width, 3 or 4)."""
     pixels = _as_array(picture)
     pixels = pixels[0] if pixels.ndim == 4 and len(pixels) == 1 else pixels
