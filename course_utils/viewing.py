@@ -18,11 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
+from PIL.Image import Image
 from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
     from course_utils import History
 
+ImageLike: TypeAlias = ArrayLike | Image  # a tensor is like an array
 # A batch, a list of images, a data set, or a loader, of which the first batch is drawn.
 Images: TypeAlias = ArrayLike | Iterable[Any] | Dataset[Any]
 
@@ -35,7 +37,7 @@ LINES = (("#E69F00", "-"), ("#56B4E9", "--"), ("#009E73", ":"), ("#CC79A7", "-."
 
 
 def imshow(
-    picture: ArrayLike,
+    picture: ImageLike,
     title: str = "",
     *,
     mean: ArrayLike = 0,
@@ -156,7 +158,8 @@ def show_kernels(
     ax.set_yticks((np.arange(channels) + 0.5) * (height + 1) - 1, numbers[:channels])
     ax.set(xlabel="kernel", ylabel="input channel")
     if drawn.size < weights.size:
-        ax.set_title(f"{drawn.shape[:2]} of {weights.shape[:2]} kernels and channels")
+        of = f"of {len(weights)} kernels, {channels} of {weights.shape[1]} channels"
+        ax.set_title(f"{kernels} {of}")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="weight")
@@ -164,7 +167,7 @@ def show_kernels(
 
 
 def show_masks(
-    picture: ArrayLike,
+    picture: ImageLike,
     mask: ArrayLike,
     prediction: ArrayLike | None = None,
     *,
@@ -186,8 +189,7 @@ def show_masks(
     for name, numbers in masks.items():
         if numbers.shape != shape or numbers.dtype.kind == "f":
             raise ValueError(
-                f"the {name} of this image has the shape {shape} and holds class "
-                f"numbers, not {numbers.dtype} in the shape {numbers.shape}"
+                f"the {name} needs a class number for each of {shape} pixels"
             )
     # Room for every class, whichever of them this image happens to show.
     named = classes or np.unique(np.stack([*masks.values()]))
@@ -199,14 +201,12 @@ def show_masks(
         imshow(picture, title, ax=ax, **options)
         legend = []
         for number in np.unique(numbers[numbers > 0]):
-            colour, style = LINES[(int(number) - 1) % len(LINES)]
-            inside = numbers == number
-            ax.imshow(inside[..., None] * np.array(to_rgba(colour, 0.25)))
-            if not inside.all():
-                ax.contour(
-                    inside, [0.9], colors=colour, linestyles=style, linewidths=0.9
-                )
-            legend += ax.plot([], [], style, color=colour, label=_name(number, classes))
+            color, style = LINES[(int(number) - 1) % len(LINES)]
+            area = numbers == number
+            ax.imshow(area[..., None] * np.array(to_rgba(color, 0.25)))
+            if not area.all():
+                ax.contour(area, [0.9], colors=color, linestyles=style, linewidths=0.9)
+            legend += ax.plot([], [], style, color=color, label=_name(number, classes))
         ax.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.5, 0))
     return panels
 
@@ -291,15 +291,16 @@ def _grid(count: int, columns: int, lines: int = 1) -> list[Axes]:
 
 def _first(count: int, pictures: Any, labels: Any) -> list[tuple[Any, Any]]:
     """The first images, each with its label or None."""
-    own = None
     if isinstance(pictures, Dataset):
-        samples = list(islice(iter(pictures), count))
-        pictures, own = [image for image, _ in samples], [label for _, label in samples]
-    elif not hasattr(pictures, "__getitem__"):  # a loader
-        pictures, own = next(iter(pictures), ([], []))
-    labels = own if labels is None else labels
-    labels = [None] * len(pictures) if labels is None else labels
-    return list(zip(pictures[:count], labels[:count], strict=True))
+        items = list(islice(iter(pictures), count))
+    elif hasattr(pictures, "__getitem__"):
+        items = [(image, None) for image in pictures[:count]]
+    else:  # a loader
+        items = list(zip(*next(iter(pictures), ()), strict=True))[:count]
+    if labels is not None:
+        pairs = zip(items, labels[:count], strict=True)
+        items = [(image, label) for (image, _), label in pairs]
+    return items
 
 
 def _name(label: Any, classes: Sequence[str] | None) -> str:
@@ -311,15 +312,14 @@ def _name(label: Any, classes: Sequence[str] | None) -> str:
     return classes[number] if classes else str(number)
 
 
-def _channels_last(picture: ArrayLike) -> np.ndarray:
+def _channels_last(picture: ImageLike) -> np.ndarray:
     """The image as an array of shape (height, width) or (height, width, 3 or 4)."""
     pixels = _as_array(picture)
     pixels = pixels[0] if pixels.ndim == 4 and len(pixels) == 1 else pixels
     first, last = (pixels.ndim == 3 and pixels.shape[i] in (1, 3, 4) for i in (0, -1))
     if not pixels.size or not (pixels.ndim == 2 or first or last):
         raise ValueError(
-            "an image has the shape (height, width), (channels, height, width) or "
-            f"(height, width, channels), with 1, 3 or 4 channels; got {pixels.shape}"
+            f"an image has 2 axes, or 1, 3 or 4 channels on a third, not {pixels.shape}"
         )
     # Where both could be meant, tensors come channels first and arrays last.
     if first and (isinstance(picture, torch.Tensor) or not last):
