@@ -151,15 +151,15 @@ def show_kernels(
     gaps = np.pad(drawn, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=np.nan)
     mosaic = np.block([list(row) for row in gaps.swapaxes(0, 1)])[:-1, :-1]
     limit = np.abs(drawn).max() or 1
-    ax = ax or plt.subplots(figsize=(PAGE, 3))[1]
+    ax = ax or plt.subplots(figsize=(PAGE, 3), layout="constrained")[1]
     image = ax.imshow(mosaic, cmap="PuOr_r", vmin=-limit, vmax=limit)
     numbers = [str(number) for number in range(max(kernels, channels))]
     ax.set_xticks((np.arange(kernels) + 0.5) * (width + 1) - 1, numbers[:kernels])
     ax.set_yticks((np.arange(channels) + 0.5) * (height + 1) - 1, numbers[:channels])
     ax.set(xlabel="kernel", ylabel="input channel")
     if drawn.size < weights.size:
-        of = f"of {len(weights)} kernels, {channels} of {weights.shape[1]} channels"
-        ax.set_title(f"{kernels} {of}")
+        title = "{} of {} kernels, {} of {} channels"
+        ax.set_title(title.format(kernels, len(weights), channels, weights.shape[1]))
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="weight")
@@ -189,7 +189,8 @@ def show_masks(
     for name, numbers in masks.items():
         if numbers.shape != shape or numbers.dtype.kind == "f":
             raise ValueError(
-                f"the {name} needs a class number for each of {shape} pixels"
+                f"the {name} should hold a class number for each pixel of the image, "
+                f"in the shape {shape}"
             )
     # Room for every class, whichever of them this image happens to show.
     named = classes or np.unique(np.stack([*masks.values()]))
@@ -227,8 +228,9 @@ def plot_history(history: History | Mapping[str, Any]) -> list[Axes]:
             curves.setdefault(measure, {})[part] = values
     if not curves:
         raise ValueError("the history holds no epoch: no train_loss, val_loss ...")
-    _, panels = plt.subplots(1, len(curves), figsize=(PAGE, 2.8), squeeze=False)
-    for ax, (measure, parts) in zip(panels.flat, curves.items(), strict=True):
+    figure = plt.figure(figsize=(PAGE, 2.8), layout="constrained")
+    panels = list(figure.subplots(1, len(curves), squeeze=False).flat)
+    for ax, (measure, parts) in zip(panels, curves.items(), strict=True):
         name = records["score_name"] if measure == "score" else measure
         for part, values in parts.items():
             label, style = CURVES[part]
@@ -242,7 +244,7 @@ def plot_history(history: History | Mapping[str, Any]) -> list[Axes]:
         if name.endswith("accuracy"):
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.legend()
-    return list(panels.flat)
+    return panels
 
 
 def plot_confusion(
@@ -256,13 +258,11 @@ def plot_confusion(
     names = classes or [str(number) for number in range(len(numbers))]
     count = len(names)
     if numbers.shape != (count, count):
-        raise ValueError(
-            f"{count} classes do not fit a matrix of shape {numbers.shape}"
-        )
+        raise ValueError(f"{count} classes, but a matrix of the shape {numbers.shape}")
     totals = numbers.sum(axis=1, keepdims=True)
     shares = numbers / np.where(totals == 0, 1, totals)
-    side = 0.4 * count
-    ax = ax or plt.subplots(figsize=(side + 2.1, side + 1.1))[1]
+    size = 0.4 * count + 2.1, 0.4 * count + 1.1
+    ax = ax or plt.subplots(figsize=size, layout="constrained")[1]
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     form = "{:,.0f}" if (numbers == numbers.round()).all() else "{:.2f}"
     for (row, column), share in np.ndenumerate(shares):
@@ -319,7 +319,8 @@ def _channels_last(picture: ImageLike) -> np.ndarray:
     first, last = (pixels.ndim == 3 and pixels.shape[i] in (1, 3, 4) for i in (0, -1))
     if not pixels.size or not (pixels.ndim == 2 or first or last):
         raise ValueError(
-            f"an image has 2 axes, or 1, 3 or 4 channels on a third, not {pixels.shape}"
+            "one image has the shape (height, width), or a third axis with 1, 3 or 4 "
+            f"channels; this has the shape {pixels.shape}"
         )
     # Where both could be meant, tensors come channels first and arrays last.
     if first and (isinstance(picture, torch.Tensor) or not last):
