@@ -5,7 +5,6 @@ import random
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 
 def pick_device() -> torch.device:
@@ -102,5 +101,5 @@ def _trial_gradient(device: torch.device) -> torch.Tensor:
     numbers = torch.arange(192, dtype=torch.float32, device="cpu")
     image = numbers.sin().reshape(1, 3, 8, 8).to(device)
     kernel = numbers[:54].cos().reshape(2, 3, 3, 3).to(device).requires_grad_()
-    loss = F.conv2d(image, kernel).relu().square().mean()
+    loss = torch.nn.functional.conv2d(image, kernel).relu().square().mean()
     return torch.autograd.grad(loss, kernel)[0].cpu()

@@ -231,7 +231,7 @@ def plot_history(history: History | Mapping[str, Any]) -> list[Axes]:
     figure = plt.figure(figsize=(PAGE, 2.8), layout="constrained")
     panels = list(figure.subplots(1, len(curves), squeeze=False).flat)
     for ax, (measure, parts) in zip(panels, curves.items(), strict=True):
-        name = records["score_name"] if measure == "score" else measure
+        name = measure.replace("score", records.get("score_name", "score"))
         for part, values in parts.items():
             label, style = CURVES[part]
             epochs = range(1, len(values) + 1)
