@@ -1,7 +1,6 @@
 """Looking at images: what each function takes, draws and refuses."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
-from course_utils import BatchLoader, PictureDataset
+from course_utils import BatchLoader, History, PictureDataset
 from course_utils.viewing import (
     imshow,
     plot_confusion,
@@ -273,7 +272,7 @@ NAN = float("nan")
 
 @pytest.mark.parametrize("name", ["accuracy", "dice"])
 def test_a_score_has_its_name_and_what_was_not_measured_no_curve(name: str) -> None:
-    history: Any = SimpleNamespace(
+    history = History(
         train_loss=[0.9, 0.5],
         val_loss=[NAN, NAN],
         train_score=[NAN, NAN],
@@ -346,8 +345,8 @@ MASK = torch.zeros(6, 6, dtype=torch.long)
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "no image": (lambda: show_batch([]), "nothing to draw: 0 images"),
-    "an empty data set": (lambda: show_batch(SET.subset([])), "0 images"),
-    "an empty loader": (lambda: show_batch(DataLoader(SET.subset([]))), "0 images"),
+    "an empty data set": (lambda: show_batch(Subset(SET, [])), "0 images"),
+    "an empty loader": (lambda: show_batch(DataLoader(Subset(SET, []))), "0 images"),
     "no columns": (lambda: show_batch(FOUR, columns=0), "0 columns"),
     "a lone row": (lambda: show_batch(torch.rand(4, 4)), r"one image has .*\(4,\)"),
     "few labels": (lambda: show_batch(FOUR, [1]), "shorter"),
