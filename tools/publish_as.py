@@ -167,6 +167,8 @@ def publish_as(url: str, root: Path = ROOT) -> list[Path]:
     _refuse_if_taken(new, current, texts, root)
     # The placeholder too: a chapter added after publishing still carries it.
     former = {current, PLACEHOLDER} - {new}
+    if not former:
+        return []
     pattern = _address_pattern(former)
     changed = []
     for path, content in texts.items():

@@ -102,6 +102,14 @@ def test_twice_is_once(course: Path) -> None:
     assert contents(course) == once
 
 
+def test_publishing_under_the_address_that_is_there_changes_nothing(
+    course: Path,
+) -> None:
+    before, address = contents(course), repository_slug(course)
+    assert publish_as.publish_as(f"https://github.com/{address}", course) == []
+    assert contents(course) == before
+
+
 def test_going_back_restores_every_byte(course: Path) -> None:
     before, former = contents(course), repository_slug(course)
     publish_as.publish_as(ADA_URL, course)
