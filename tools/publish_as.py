@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# In two parts, so that this script does not replace the name that it looks for.
-PLACEHOLDER = "your_account" + "/learning-to-see"
+PLACEHOLDER = "your_account/learning-to-see"
 
 
 def repository_slug(root: Path) -> str:
@@ -91,13 +90,13 @@ def publish_as(url: str, root: Path = ROOT) -> list[Path]:
     former = {repository_slug(root), PLACEHOLDER} - {new}
     if not former:
         return []
-    # Not as a part of a longer name.
     either = "|".join(map(re.escape, sorted(former)))
-    pattern = rf"(?<![\w.-])(?:{either})(?![\w-]|\.(?!git\b)\w)".encode()
+    # Only in an address, and not where a longer name begins with it.
+    pattern = rf"(github\.com[/:]|/github/)(?:{either})(?![\w-]|\.(?!git\b)\w)"
     changed = {}
     for path in project_files(root):
         content = path.read_bytes()
-        renamed = re.sub(pattern, new.encode(), content)
+        renamed = re.sub(pattern.encode(), rb"\1" + new.encode(), content)
         if renamed != content and b"\0" not in content:
             changed[path] = renamed
     # Look at all files before the first is written, so that nothing is half done.
