@@ -91,7 +91,7 @@ def test_there_back_and_back_again(course: Path) -> None:
     assert [path.name for path in publish_as(ADA_URL, course)] == names
     assert repository_slug(course) == ADA
     assert contents(course) == {
-        name: content.replace(PLACEHOLDER.encode(), ADA.encode())
+        name: content.replace(f"/{PLACEHOLDER}".encode(), f"/{ADA}".encode())
         for name, content in before.items()
     }
     assert publish_as(ADA_URL, course) == []
