@@ -163,7 +163,7 @@ def test_what_is_not_a_text_of_the_project_is_left_alone(course: Path) -> None:
 
 
 def test_a_copy_without_git_is_refused_and_left_alone(course: Path) -> None:
-    shutil.rmtree(course / ".git")
+    (course / ".git").rename(course.parent / "former_git")
     before = (course / "README.md").read_bytes()
     with pytest.raises(ValueError, match="Clone the course with git"):
         publish_as(ADA_URL, course)
