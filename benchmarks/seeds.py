@@ -57,7 +57,8 @@ def run_with(path: Path, seed: int) -> dict[str, Any]:
         start_up = Path(folder, "start_up", "sitecustomize.py")
         start_up.parent.mkdir()
         start_up.write_text(MOVE_SEEDS.format(seed=seed), encoding="utf-8")
-        with environment(PYTHONPATH=str(start_up.parent)):
+        paths = [str(start_up.parent), os.environ.get("PYTHONPATH", "")]
+        with environment(PYTHONPATH=os.pathsep.join(paths)):
             try:
                 execute(notebook, Path(folder), CELL_TIMEOUT)
             except NotebookError as error:
