@@ -20,7 +20,7 @@ import torch
 from matplotlib.figure import Figure
 
 from course_utils import drawing_board, explore
-from run_notebooks import Watch, execute
+from run_notebooks import execute
 
 
 def bar(height: int, colour: str = "C0") -> Figure:
@@ -302,7 +302,7 @@ def test_a_program_that_runs_a_notebook_stores_the_player_alone() -> None:
     outputs = []
     for _ in range(2):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-        execute(notebook, Path(__file__).parents[2], Watch("explore", 1), timeout=60)
+        execute(notebook, Path(__file__).parents[2], timeout=60)
         outputs.append(notebook.cells[0].outputs)
         assert "widgets" not in notebook.metadata
     (output,) = outputs[0]
