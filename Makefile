@@ -1,4 +1,4 @@
-# make book | lab | test | notebooks | data | offline | bench | clean
+# make book | lab | test | lint | notebooks | data | offline | bench | clean
 # make test-oldest | test-newest: the same chapters on other versions of the packages
 # Each target sets up what it needs in .venv by itself, once. No make? See README.md.
 
@@ -6,19 +6,20 @@ PYTHON ?= python3
 bin := .venv/bin
 install := $(bin)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help book lab test test-oldest test-newest notebooks data offline bench clean
+.PHONY: help book lab test test-oldest test-newest lint notebooks data offline bench clean
 
 help:
-	@echo "make book       build the book: strict, static, readable without a network"
+	@echo "make book       build the book: strict, static, readable without internet"
 	@echo "make lab        open the first chapter in JupyterLab"
-	@echo "make test       check everything: pytest --nbval (more options: ARGS='...')"
+	@echo "make test       run all tests: pytest --nbval (more options: ARGS='...')"
 	@echo "make test-oldest, make test-newest"
-	@echo "                helpers and chapters with the oldest versions that are promised,"
-	@echo "                and with the newest that there are"
+	@echo "                test helpers and chapters with the oldest versions that are"
+	@echo "                promised, and with the newest that there are"
+	@echo "make lint       check style, types, spelling and the form of all files"
 	@echo "make notebooks  run all chapters and store their outputs"
-	@echo "make data       fetch all data sets, for work without a network"
+	@echo "make data       fetch all data sets, for work without an internet connection"
 	@echo "make offline    one zip to carry: book, notebooks and what data there is"
-	@echo "make bench      measure again what the book says about speed"
+	@echo "make bench      measure again what the book says about speed and results"
 	@echo "make clean      remove what was built; .venv and data stay"
 
 # --all: a changed style sheet alone would not reach pages that are built already.
@@ -34,8 +35,8 @@ lab: .venv/has-lab
 test: .venv/has-everything
 	$(bin)/pytest --nbval $(ARGS)
 
-# What depends on versions: the helpers and the chapters. Stand-ins will do.
-on_versions := --nbval tests/test_helpers notebooks --ignore tests/test_helpers/test_code_style.py
+# Helpers and chapters depend on versions. Stand-ins are enough.
+on_versions := --nbval tests/test_helpers notebooks
 
 test-oldest: .venv-oldest/is-ready
 	COURSE_OFFLINE=1 .venv-oldest/bin/pytest $(on_versions) $(ARGS)
@@ -43,23 +44,27 @@ test-oldest: .venv-oldest/is-ready
 test-newest: .venv-newest/is-ready
 	COURSE_OFFLINE=1 .venv-newest/bin/pytest $(on_versions) $(ARGS)
 
+# The list of checks is in .pre-commit-config.yaml; "manual" adds the slow ones.
+lint: .venv/has-everything
+	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/pre-commit run --all-files --hook-stage manual
+
 notebooks: .venv/has-everything
 	$(bin)/ruff format --quiet notebooks
 	$(bin)/python tools/run_notebooks.py
 
 data: .venv/has-lab
-	$(bin)/python tools/get_data.py
+	$(bin)/python -m course_utils.sources fetch
 
 offline: .venv/has-lab book
 	$(bin)/python tools/offline_copy.py
 
 bench: .venv/has-everything
-	$(bin)/python -m pip install --quiet --constraint constraints.txt -e '.[bench]'
+	@$(install) -e '.[bench]'
 	for script in benchmarks/*.py; do $(bin)/python $$script || exit 1; done
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 # Building the book needs no PyTorch, and so no download of some gigabytes.
 .venv/has-book: .venv/pyvenv.cfg pyproject.toml constraints.txt
@@ -76,20 +81,23 @@ clean:
 
 .venv/has-everything: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "Setting up .venv to test everything; PyTorch takes a few minutes ..."
-	@$(install) -e '.[book,lab,test]'
+	@$(install) -e '.[book,lab,test,lint]'
 	@touch .venv/has-book .venv/has-lab $@
 
 # The oldest PyTorch that is promised has no wheels for the newest Pythons.
 OLDEST_PYTHON ?= python3.11
 
-.venv-oldest/is-ready: pyproject.toml tools/oldest_versions.py
+# The oldest versions of what the course itself needs; tools such as pytest stay new.
+.venv-oldest/is-ready: pyproject.toml
 	@command -v $(OLDEST_PYTHON) >/dev/null || { echo "make test-oldest needs Python" \
 	    "3.11 to 3.13: make test-oldest OLDEST_PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv-oldest; PyTorch takes a few minutes ..."
 	@$(OLDEST_PYTHON) -m venv --clear .venv-oldest
-	@$(OLDEST_PYTHON) tools/oldest_versions.py > .venv-oldest/constraints.txt
-	@.venv-oldest/bin/python -m pip install --quiet \
-	    --constraint .venv-oldest/constraints.txt -e '.[lab,test]'
+	@.venv-oldest/bin/python -m pip install --quiet uv
+	@.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python \
+	    --resolution lowest-direct pyproject.toml --output-file .venv-oldest/oldest.txt
+	@.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
+	    --constraint .venv-oldest/oldest.txt --editable '.[lab,test]'
 	@touch $@
 
 # Set up again each time: yesterday's newest is not today's.

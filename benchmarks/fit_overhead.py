@@ -2,25 +2,19 @@
 
     python benchmarks/fit_overhead.py [--repeats 11] [--epochs 1]
 
-The same LeNet learns the same batches of CIFAR-10, one epoch after another: by the
-five lines of a hand-written loop that measures nothing, by `fit`, which also adds up
-loss and accuracy and keeps the best weights, by Lightning's Trainer and by fastai's
-Learner. The two frameworks are optional (pip install lightning fastai) and run with
-their logs, checkpoints and progress bars switched off. What is counted is processor
-time with one thread: two of them wait for one another, and how long depends on what
-else the machine does. Each way is timed right after the loop by hand, in an order that
-changes from round to round; what counts is the median of the ratios within these pairs.
-"by hand" against itself shows how noisy the machine is. The results go to
-benchmarks/results/fit_overhead.json.
+The same LeNet learns the same batches of CIFAR-10 in five ways: with five lines written
+by hand, with these lines and two more that add up loss and accuracy, with `fit`, with
+Lightning's Trainer and with fastai's Learner (logs, checkpoints and progress bars off).
+We count processor time with one thread. Each way is timed right after the loop by hand,
+and the median of the ratios within these pairs counts. "by hand" against itself shows
+how noisy the machine is. The results go to benchmarks/results/fit_overhead.json.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib.metadata
-import importlib.util
 import logging
-import os
 import random
 import statistics
 import time
@@ -28,26 +22,29 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import lightning
 import torch
+from fastai import learner, optimizer
+from fastai.data.core import DataLoaders
 from records import arguments, write
 from time_to_accuracy import HALF, lenet
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils import BatchLoader, PictureDataset, load_cifar10
-from course_utils.training import fit
+from course_utils import BatchLoader, PictureDataset, fit, load_cifar10
 
-RATE, MOMENTUM, BATCH = 0.05, 0.9, 128
+RATE = 0.05
+BATCH = 128
 Way = Callable[[nn.Module, BatchLoader, int], Any]
 
 
 def sgd(weights: Any, lr: float = RATE, **unused: Any) -> torch.optim.SGD:
-    """The optimizer of all ways."""
-    return torch.optim.SGD(weights, lr, momentum=MOMENTUM)
+    """Return the optimizer of all ways."""
+    return torch.optim.SGD(weights, lr, momentum=0.9)
 
 
 def by_hand(model: nn.Module, batches: BatchLoader, epochs: int) -> None:
-    """The least that trains."""
+    """Train with as little as possible."""
     optimizer = sgd(model.parameters())
     model.train()
     for _ in range(epochs):
@@ -59,7 +56,7 @@ def by_hand(model: nn.Module, batches: BatchLoader, epochs: int) -> None:
 
 
 def by_hand_measured(model: nn.Module, batches: BatchLoader, epochs: int) -> None:
-    """The same, with the loss and the right answers added up as a learner would."""
+    """Do the same, and add up the loss and the right answers as a learner would."""
     optimizer = sgd(model.parameters())
     model.train()
     for _ in range(epochs):
@@ -75,44 +72,44 @@ def by_hand_measured(model: nn.Module, batches: BatchLoader, epochs: int) -> Non
 
 
 def by_fit(model: nn.Module, batches: BatchLoader, epochs: int) -> None:
-    """The course's function."""
+    """Use the course's function."""
     fit(model, batches, epochs=epochs, optimizer=sgd(model.parameters()), quiet=True)
 
 
+class Module(lightning.LightningModule):  # type: ignore[misc]
+    """The model, wrapped for Lightning."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def training_step(self, batch: Any, number: int) -> Any:
+        """Return the loss of a batch."""
+        inputs, labels = batch
+        return F.cross_entropy(self.model(inputs), labels)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer."""
+        return sgd(self.parameters())
+
+
 def by_lightning(model: nn.Module, batches: BatchLoader, epochs: int) -> None:
-    """Lightning's Trainer, with everything off that can be switched off."""
-    import lightning
-
-    class Module(lightning.LightningModule):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def training_step(self, batch: Any, number: int) -> Any:
-            inputs, labels = batch
-            return F.cross_entropy(self.model(inputs), labels)
-
-        def configure_optimizers(self) -> Any:
-            return sgd(self.parameters())
-
-    off = ("logger", "enable_checkpointing", "enable_progress_bar")
+    """Use Lightning's Trainer, with everything off that can be switched off."""
     trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
         enable_model_summary=False,
-        **dict.fromkeys(off, False),
     )
-    trainer.fit(Module(), batches)
+    trainer.fit(Module(model), batches)
 
 
 def by_fastai(model: nn.Module, batches: BatchLoader, epochs: int) -> None:
-    """The Learner of fastai, without its recorder and without a progress bar."""
-    from fastai import learner, optimizer
-    from fastai.data.core import DataLoaders
-
-    data = DataLoaders(batches, [])
+    """Use fastai's Learner, without its recorder and its progress bar."""
     made = learner.Learner(
-        data,
+        DataLoaders(batches, []),
         model,
         loss_func=nn.CrossEntropyLoss(),
         opt_func=lambda weights, **k: optimizer.OptimWrapper(weights, sgd, **k),
@@ -128,60 +125,32 @@ WAYS: dict[str, Way] = {
     "by hand": by_hand,
     "by hand, with loss and accuracy": by_hand_measured,
     "fit": by_fit,
+    "lightning": by_lightning,
+    "fastai": by_fastai,
 }
-FRAMEWORKS: dict[str, Way] = {"lightning": by_lightning, "fastai": by_fastai}
 
 
-def seconds(
-    way: Way, part: PictureDataset, epochs: int, shuffle: bool = True
-) -> tuple[float, torch.Tensor]:
-    """How long a way takes, and the weights that it ends with."""
+def train(way: Way, part: PictureDataset, epochs: int, shuffle: bool) -> Any:
+    """Train a new network; return the processor time and the weights at the end."""
     torch.manual_seed(0)
     model = lenet()
     batches = BatchLoader(part, BATCH, shuffle=shuffle, mean=HALF, std=HALF)
     gc.collect()
     start = time.process_time()
     way(model, batches, epochs)
-    passed = time.process_time() - start
-    return passed, torch.cat(
-        [weight.detach().flatten() for weight in model.parameters()]
-    )
+    seconds = time.process_time() - start
+    return seconds, nn.utils.parameters_to_vector(model.parameters()).detach()
 
 
-def measure(part: PictureDataset, repeats: int, epochs: int) -> dict[str, Any]:
-    """Each way in turn, right after the loop by hand; medians, and of their ratios."""
-    ways = dict(WAYS)
-    for name, way in FRAMEWORKS.items():
-        if importlib.util.find_spec(name):
-            ways[name] = way
-    require_same_work(part.subset(range(20 * BATCH)), ways)
-    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for number in range(repeats):
-        for name, way in random.Random(number).sample(list(ways.items()), len(ways)):
-            bare = seconds(by_hand, part, epochs)[0]
-            pairs[name].append((bare, seconds(way, part, epochs)[0]))
-            print(f"{name}: {pairs[name][-1][1] / bare:.3f}", flush=True)
-    ratios = {name: [mine / bare for bare, mine in p] for name, p in pairs.items()}
-    return {
-        "median seconds by hand": round(
-            statistics.median(bare for all_ in pairs.values() for bare, _ in all_), 2
-        ),
-        "median ratio to by hand": {
-            name: round(statistics.median(r), 4) for name, r in ratios.items()
-        },
-        "ratios": {
-            name: sorted(round(r, 3) for r in all_) for name, all_ in ratios.items()
-        },
-    }
-
-
-def require_same_work(part: PictureDataset, ways: dict[str, Way]) -> None:
-    """All ways end with the same weights, or there is nothing to compare."""
+def require_same_work(part: PictureDataset) -> None:
+    """Stop unless all ways end with the same weights."""
     # Without shuffling: Lightning asks for an iterator more than it uses, and so gets
     # the order of another epoch.
-    ends = {name: seconds(way, part, 1, shuffle=False)[1] for name, way in ways.items()}
-    apart = {n: float((w - ends["by hand"]).abs().max()) for n, w in ends.items()}
-    assert max(apart.values()) < 1e-4, f"the ways do different work: {apart}"
+    expected = train(by_hand, part, 1, shuffle=False)[1]
+    for name, way in WAYS.items():
+        weights = train(way, part, 1, shuffle=False)[1]
+        if not torch.allclose(weights, expected, rtol=0, atol=1e-4):
+            raise SystemExit(f"{name!r} does other work than the loop by hand")
 
 
 def main() -> None:
@@ -194,16 +163,32 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    train = load_cifar10().train
-    results = measure(train, options.repeats, options.epochs)
-    versions = {
-        name: importlib.metadata.version(name)
-        for name in FRAMEWORKS
-        if importlib.util.find_spec(name)
+    part = load_cifar10().train
+    require_same_work(part.subset(range(20 * BATCH)))
+    bare: list[float] = []
+    ratios: dict[str, list[float]] = {name: [] for name in WAYS}
+    for _ in range(options.repeats):
+        for name in random.sample(list(WAYS), len(WAYS)):
+            bare.append(train(by_hand, part, options.epochs, shuffle=True)[0])
+            seconds = train(WAYS[name], part, options.epochs, shuffle=True)[0]
+            ratios[name].append(seconds / bare[-1])
+            print(f"{name}: {ratios[name][-1]:.3f}", flush=True)
+    results = {
+        "data": part.source,
+        "batch size": BATCH,
+        "epochs": options.epochs,
+        "lightning": importlib.metadata.version("lightning"),
+        "fastai": importlib.metadata.version("fastai"),
+        "median seconds by hand": round(statistics.median(bare), 2),
+        "median ratio to by hand": {
+            name: round(statistics.median(found), 4) for name, found in ratios.items()
+        },
+        "ratios": {
+            name: sorted(round(ratio, 3) for ratio in found)
+            for name, found in ratios.items()
+        },
     }
-    about = {"data": train.source, "batch size": BATCH, "epochs": options.epochs}
-    load = [round(part, 1) for part in os.getloadavg()]
-    write("fit_overhead.json", {**about, **versions, "load": load, **results})
+    write("fit_overhead.json", results)
 
 
 if __name__ == "__main__":

@@ -5,57 +5,64 @@ from __future__ import annotations
 import ast
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
+def defined_in(chapter: str, names: Sequence[str], **given: Any) -> dict[str, Any]:
+    """Run the chapter's imports and its definitions of these names.
+
+    What is given under a name that the chapter defines, too, takes its place. The
+    chapter's own functions call it, because they look names up where they were defined.
+    """
+    space = dict(given)
+    exec(_source_of(chapter, tuple(names)), space)
+    space.update(given)
+    return space
+
+
 @functools.cache
 def _source_of(chapter: str, names: Sequence[str]) -> str:
-    """What defines these names in the chapter, in their order."""
+    """Return the chapter's imports, then what defines these names, in their order."""
+    imports: dict[str, str] = {}
     found: dict[str, str] = {}
+    for node, text in _statements(chapter):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports |= {alias.asname or alias.name: text for alias in node.names}
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            found[node.target.id] = "\n".join([found.get(node.target.id, ""), text])
+        else:
+            # A function may come twice: the solution follows the exercise's stub.
+            found |= dict.fromkeys(_defined_by(node), text)
+    missing = set(names) - set(found) - set(imports)
+    if missing:
+        raise SystemExit(f"{chapter} does not define {', '.join(sorted(missing))}")
+    wanted = [found[name] for name in names if name in found]
+    return "\n\n".join(dict.fromkeys([*imports.values(), *wanted]))
+
+
+def _statements(chapter: str) -> Iterator[tuple[ast.stmt, str]]:
+    """Yield all statements of the chapter's cells and their source."""
     notebook = json.loads((NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and any(name in source for name in names):
-            for node in ast.parse(source).body:
-                text = ast.get_source_segment(source, node) or ""
-                # A function may come twice: the solution follows the exercise's stub.
-                for name in _defined_by(node):
-                    found[name] = text
-                for name in found.keys() & _added_to_by(node):
-                    found[name] = "\n".join([found[name], text])
-    missing = set(names) - set(found)
-    assert not missing, f"the chapter does not define {missing}"
-    return "\n\n".join(dict.fromkeys(found[name] for name in names))
+        try:
+            tree = ast.parse(source if cell["cell_type"] == "code" else "")
+        except SyntaxError:  # a magic command, or a mistake that the chapter shows
+            continue
+        for node in tree.body:
+            yield node, ast.get_source_segment(source, node) or ""
 
 
 def _defined_by(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Assign):
-        parts = [
-            part for each in node.targets for part in getattr(each, "elts", [each])
+        targets = [
+            leaf for each in node.targets for leaf in getattr(each, "elts", [each])
         ]
-        return [part.id for part in parts if isinstance(part, ast.Name)]
+        return [leaf.id for leaf in targets if isinstance(leaf, ast.Name)]
     return []
-
-
-def _added_to_by(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        return [node.target.id]
-    return []
-
-
-def defined_in(chapter: str, names: Sequence[str], **given: Any) -> dict[str, Any]:
-    """The chapter's definitions of these names, run with the names that are given.
-
-    What is given last under a name that the chapter defines, too, takes its place, and
-    the chapter's own functions call it: they look names up where they were defined.
-    """
-    space = dict(given)
-    exec(_source_of(chapter, names), space)
-    space.update(given)
-    return space

@@ -11,38 +11,19 @@ them alike. The results go to benchmarks/results/half_the_time.json.
 from __future__ import annotations
 
 import functools
-import math
-import os
 import statistics
-import time
-from itertools import islice
 from typing import Any
 
-import torch
 from from_chapter import defined_in
 from records import arguments, write
-from torch import nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
-from torchvision import transforms
 
-from course_utils import (
-    BatchLoader,
-    RandomFlip,
-    evaluate,
-    load_cifar10,
-    pick_device,
-    seed_everything,
-)
+from course_utils import load_cifar10, pick_device, seed_everything
 
 NAMES = (
     *("SimpleCNN", "mean", "std", "one_by_one", "pictures", "slow_loader", "endless"),
     *("slow_program", "options", "val_batches", "now", "turn", "reach_goal", "loader"),
     *("program", "schedules", "last", "constant", "cycle", "programs"),
 )
-GIVEN = {"torch": torch, "nn": nn, "F": F, "DataLoader": DataLoader, "math": math}
-GIVEN |= {"transforms": transforms, "time": time, "islice": islice}
-GIVEN |= {"BatchLoader": BatchLoader, "RandomFlip": RandomFlip, "evaluate": evaluate}
 
 photographs = functools.cache(load_cifar10)  # the same for all races
 
@@ -51,7 +32,7 @@ def chapter(goal: float = 0.4) -> dict[str, Any]:
     """What the chapter defines, with networks that have not learned anything."""
     train, val, _ = photographs()
     given = {"train": train, "val": val, "device": pick_device(), "goal": goal}
-    return defined_in("10_training_well", NAMES, **GIVEN, **given)
+    return defined_in("10_training_well", NAMES, **given)
 
 
 def race(goal: float) -> dict[str, dict[str, Any]]:
@@ -87,8 +68,6 @@ def main() -> None:
     results = {
         "data": photographs().train.source,
         "goal": options.goal / 100,
-        "threads": torch.get_num_threads(),
-        "load": [round(part, 1) for part in os.getloadavg()],
         "median seconds": {k: statistics.median(v) for k, v in seconds.items()},
         "shares of the slow one's time": {
             name: {

@@ -23,8 +23,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms import v2
 
-from course_utils import BatchLoader, PictureDataset, load_cifar10
-from course_utils.loader import RandomFlip, RandomShift
+from course_utils import (
+    BatchLoader,
+    PictureDataset,
+    RandomFlip,
+    RandomShift,
+    load_cifar10,
+)
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 BATCH = 128

@@ -32,8 +32,8 @@ from records import stored, write
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from normal_form import NotebookError, load, parse  # noqa: E402
-from run_notebooks import Watch, execute  # noqa: E402
+from canonical_form import NotebookError, load, parse  # noqa: E402
+from run_notebooks import execute  # noqa: E402
 
 SECONDS, GIGABYTES = 120, 1.5
 SECONDS_OF = {"07": 150, "08": 150}
@@ -96,7 +96,7 @@ def measure(path: Path) -> dict[str, Any]:
     start = time.perf_counter()
     trouble = {}
     try:
-        execute(notebook, path.parent, Watch(path.name, 0), CELL_TIMEOUT)
+        execute(notebook, path.parent, CELL_TIMEOUT)
     except NotebookError as error:
         trouble = {"failed": str(error)}
     finally:

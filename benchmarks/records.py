@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
         "numpy": np.__version__,
+        "load": [round(part, 1) for part in os.getloadavg()],
     }
 
 

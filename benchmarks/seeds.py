@@ -28,7 +28,6 @@ from notebooks import (
     CELL_TIMEOUT,
     ROOT,
     NotebookError,
-    Watch,
     environment,
     execute,
     load,
@@ -58,9 +57,10 @@ def run_with(path: Path, seed: int) -> dict[str, Any]:
         start_up = Path(folder, "start_up", "sitecustomize.py")
         start_up.parent.mkdir()
         start_up.write_text(MOVE_SEEDS.format(seed=seed), encoding="utf-8")
-        with environment(PYTHONPATH=str(start_up.parent)):
+        paths = [str(start_up.parent), os.environ.get("PYTHONPATH", "")]
+        with environment(PYTHONPATH=os.pathsep.join(paths)):
             try:
-                execute(notebook, Path(folder), Watch(path.name, 0), CELL_TIMEOUT)
+                execute(notebook, Path(folder), CELL_TIMEOUT)
             except NotebookError as error:
                 result["failed"] = str(error)
     return {"headlines": list(headlines(notebook.cells)), **result}

@@ -1,6 +1,6 @@
 """Size, latency and accuracy of all variants that chapter 12 makes of one network.
 
-    python benchmarks/shipping.py [--rounds 200] [--times 1]
+    python benchmarks/shipping.py [--rounds 200]
 
 The chapter's own cells run from the top until its variants are there, in an
 empty folder: the network is trained, exported, quantised and pruned anew. Then each
@@ -14,14 +14,12 @@ ratios within the rounds.
 Was pruning worth it? Under `pruning` stand accuracies on the validation part: of the
 whole network, of the whole one and the pruned ones after an epoch more, and of a
 network that was built with half the channels and trained for as many epochs.
-With `--times 0` only these are measured anew, and the stored times stay.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
 import random
 import statistics
 import tempfile
@@ -32,7 +30,7 @@ from typing import Any
 import matplotlib
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
-from records import arguments, stored, write
+from records import arguments, write
 from torch import Tensor
 
 from notebooks import ROOT, load, parse
@@ -129,20 +127,14 @@ def main() -> None:
     """Make all variants, measure them side by side and write the results."""
     options = arguments(
         ("rounds", 200, "rounds of which the median counts"),
-        ("times", 1, "0 keeps the stored sizes and times"),
         text=__doc__ or "",
     )
     matplotlib.use("Agg")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         made = made_by_the_chapter()
         pruning = after_pruning(made)
-        table = measure(made, options.rounds) if options.times else {}
+        table = measure(made, options.rounds)
     print()
-    if not table:
-        kept = stored("shipping.json")
-        kept.pop("machine")
-        write("shipping.json", {**kept, "pruning": pruning})
-        return
     for name, row in table.items():
         once = row["pictures at once: 1"]["milliseconds"]
         print(
@@ -151,10 +143,8 @@ def main() -> None:
     versions = {
         name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")
     }
-    load_now = [round(part, 1) for part in os.getloadavg()]
-    about: dict[str, Any] = {"data": made["test"].source, **versions, "load": load_now}
-    about |= {"rounds": options.rounds, "variants": table}
-    write("shipping.json", {**about, "pruning": pruning})
+    about = {"data": made["test"].source, **versions, "rounds": options.rounds}
+    write("shipping.json", {**about, "variants": table, "pruning": pruning})
 
 
 if __name__ == "__main__":

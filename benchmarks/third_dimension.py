@@ -12,7 +12,6 @@ after the last one. With one thread a run takes half a minute and more.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch
@@ -43,9 +42,7 @@ VARIANTS = {
 
 def chapter() -> dict[str, Any]:
     """The chapter's definitions."""
-    known: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
-    known |= {"pairwise": itertools.pairwise, "device": torch.device("cpu")}
-    return defined_in("09_unet_in_3d", NAMES, **known)
+    return defined_in("09_unet_in_3d", NAMES, device=torch.device("cpu"))
 
 
 def normalised() -> dict[str, tuple[Tensor, Tensor]]:

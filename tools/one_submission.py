@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from normal_form import one_line
+from canonical_form import one_line
 from walls import limit, write_only_below
 
 Report = Callable[[dict[str, Any]], None]

@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from normal_form import (
+from canonical_form import (
     NotebookError,
     faults,
     load,
@@ -40,38 +40,9 @@ KERNEL_ARGUMENTS = [
 ]
 
 
-class Watch:
-    """Times the cells, and shows on a terminal how far the notebook has come."""
-
-    def __init__(self, label: str, cells: int) -> None:
-        self.label, self.cells = label, cells
-        self.place, self.begun = 0, time.perf_counter()
-        self.cell_begun = self.begun
-        self.times: dict[int, float] = {}
-
-    def start(self, cell: NotebookNode, cell_index: int) -> None:
-        """Note that a cell begins; nbclient calls this."""
-        self.place, self.cell_begun = cell_index, time.perf_counter()
-
-    def finish(self, cell: NotebookNode, cell_index: int, **_: object) -> None:
-        """Note that a cell has ended; nbclient calls this."""
-        self.times[cell_index] = time.perf_counter() - self.cell_begun
-        if sys.stdout.isatty():
-            print(f"\r{self.label}: {len(self.times)}/{self.cells}", end="", flush=True)
-
-    def summary(self, notebook: NotebookNode) -> str:
-        """Say how long the cells took, and which was the slowest."""
-        total = time.perf_counter() - self.begun
-        text = f"{len(self.times)} cells in {total:.1f} s"
-        if self.times:
-            slowest = max(self.times, key=self.times.__getitem__)
-            where = name_cell(notebook, slowest)
-            text += f", slowest {where} with {self.times[slowest]:.1f} s"
-        return text
-
-
-def execute(notebook: NotebookNode, folder: Path, watch: Watch, timeout: int) -> None:
+def execute(notebook: NotebookNode, folder: Path, timeout: int) -> None:
     """Run all cells of a notebook in a fresh kernel of this Python."""
+    started: list[int] = []
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -79,8 +50,7 @@ def execute(notebook: NotebookNode, folder: Path, watch: Watch, timeout: int) ->
         extra_arguments=KERNEL_ARGUMENTS,
         record_timing=False,
         store_widget_state=False,
-        on_cell_start=watch.start,
-        on_cell_executed=watch.finish,
+        on_cell_start=lambda cell, cell_index: started.append(cell_index),
     )
     # Without folders to look in, "python3" is the Python that runs this tool, even
     # where a user has registered another kernel under that name.
@@ -90,21 +60,20 @@ def execute(notebook: NotebookNode, folder: Path, watch: Watch, timeout: int) ->
     try:
         client.execute(cwd=str(folder))
     except (RuntimeError, CellExecutionError, CellTimeoutError) as error:
-        raise NotebookError(explain(error, notebook, watch)) from None
+        where = name_cell(notebook, started[-1]) if started else "the first cell"
+        raise NotebookError(explain(error, where, timeout)) from None
     except AssertionError:
         # How nbclient ends after Ctrl-C: its kernel is gone before it cleans up.
         raise KeyboardInterrupt from None
 
 
-def explain(error: Exception, notebook: NotebookNode, watch: Watch) -> str:
+def explain(error: Exception, where: str, timeout: int) -> str:
     """Say in one sentence why a run ended early, and in which cell."""
-    where = name_cell(notebook, watch.place)
     match error:
         case CellExecutionError():
             return f"{where} failed with {one_line(f'{error.ename}: {error.evalue}')}"
         case CellTimeoutError():
-            took = f"{time.perf_counter() - watch.cell_begun:.0f} s"
-            return f"{where} was stopped after {took}; --timeout S allows more."
+            return f"{where} was stopped after {timeout} s; --timeout S allows more."
         case DeadKernelError():
             return f"the kernel died in {where}; it may have run out of memory."
     return f"the kernel did not start: {one_line(str(error))}"
@@ -114,9 +83,9 @@ def run(path: Path, timeout: int) -> str:
     """Run a notebook and write it back; say how long it took."""
     before = load(path)
     notebook = parse(before)
-    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    watch = Watch(path.name, code_cells)
-    execute(notebook, path.resolve().parent, watch, timeout)
+    start = time.perf_counter()
+    execute(notebook, path.resolve().parent, timeout)
+    seconds = time.perf_counter() - start
     notebook = normalise(notebook)
     if found := output_faults(notebook):
         raise NotebookError(" ".join(found))
@@ -125,24 +94,23 @@ def run(path: Path, timeout: int) -> str:
             "was edited while it ran, so nothing was written; run it again."
         )
     save(path, serialise(notebook))
-    return watch.summary(notebook)
-
-
-def report(path: Path, lines: list[str]) -> None:
-    """Print what there is to say about a notebook, over its progress line."""
-    start = "\r" if sys.stdout.isatty() else ""
-    for line in lines:
-        print(f"{start}{path.name}: {line}", flush=True)
+    return f"ran in {seconds:.1f} s."
 
 
 def handle(path: Path, check: bool, timeout: int) -> bool:
     """Check or run one notebook and report on it; true when all is well."""
+    found = []
     try:
-        found = faults(load(path)) if check else []
-        done = [] if check else [run(path, timeout)]
+        if check:
+            found = faults(load(path))
+        else:
+            print(f"{path.name}: {run(path, timeout)}", flush=True)
     except NotebookError as error:
-        found, done = [str(error)], []
-    report(path, found or done)
+        found = [str(error)]
+    except OSError as error:
+        found = [f"cannot be written: {(error.strerror or str(error)).lower()}."]
+    for problem in found:
+        print(f"{path.name}: {problem}", flush=True)
     return not found
 
 

@@ -30,7 +30,7 @@ import pooch  # type: ignore[import-untyped]
 from nbformat import NotebookNode
 
 import walls
-from normal_form import NotebookError, load, parse
+from canonical_form import NotebookError, load, parse
 from student_copies import EXERCISE
 
 TOOLS = Path(__file__).resolve().parent

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from normal_form import NotebookError, load, name_cell, parse, save, serialise
+from canonical_form import NotebookError, load, name_cell, parse, save, serialise
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 EXERCISE = re.compile(r"^### Exercise (\d+\.\d+)", re.MULTILINE)

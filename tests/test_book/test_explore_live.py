@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Locator, Page
 
+from canonical_form import METADATA
 from course_utils import explore
-from normal_form import METADATA
 from test_book import page_checks as checks
 from test_book.browsing import (
     served,

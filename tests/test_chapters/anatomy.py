@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from statistics import median
 
-from normal_form import NotebookError, faults
+from canonical_form import NotebookError, faults
 from publish_as import badges, repository_slug, setup_cell
 from test_chapters.chapters import (
     FENCE,

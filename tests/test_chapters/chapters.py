@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from normal_form import load, name_cell, parse
+from canonical_form import load, name_cell, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 

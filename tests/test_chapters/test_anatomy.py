@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from canonical_form import load, normalise, parse, serialise
 from new_chapter import skeleton
-from normal_form import load, normalise, parse, serialise
-from test_chapters.anatomy import BOOK_RULES, RULES, SLUG
+from test_chapters.anatomy import BOOK_RULES, RULES
 from test_chapters.chapters import ROOT, Book, Chapter
 
 CHAPTERS = [Chapter.read(path) for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
@@ -62,7 +62,7 @@ def outputs_of(source: str) -> Cells:
 
 
 def finished_chapter() -> dict[str, Any]:
-    raw: dict[str, Any] = json.loads(skeleton(14, "Seeing in the dark", SLUG))
+    raw: dict[str, Any] = json.loads(skeleton(14, "Seeing in the dark"))
     count = 0
     for cell in raw["cells"]:
         cell["source"] = "".join(cell["source"])

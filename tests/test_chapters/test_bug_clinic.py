@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from canonical_form import load, parse
 from course_utils.exercises import exercises_of
-from normal_form import load, parse
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "13_bug_clinic.ipynb"
 EXERCISE = exercises_of(13)["13.6"]

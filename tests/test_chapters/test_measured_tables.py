@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from normal_form import load
+from canonical_form import load
 from test_chapters.chapters import ROOT, Chapter
 
 # The chapter, the benchmark's results, and which of them are the table's columns.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from normal_form import load, parse
+from canonical_form import load, parse
 from test_book.browsing import NO_BROWSER, browser_is_required, browser_path, launch
 
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "12_shipping_a_model.ipynb"

@@ -59,14 +59,14 @@ def test_the_package_sets_no_upper_limits() -> None:
         assert {part.operator for part in requirement.specifier} == {">="}
 
 
-def test_the_extras_are_the_ones_the_readme_names() -> None:
-    assert set(EXTRAS) == {"book", "lab", "test", "bench"}
+def test_the_extras_are_the_ones_that_the_makefile_installs() -> None:
+    assert set(EXTRAS) == {"book", "lab", "test", "lint", "bench"}
 
 
 def test_conda_and_binder_install_from_pyproject() -> None:
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = (part["pip"] for part in conda["dependencies"] if isinstance(part, dict))
-    assert pip == ["--constraint constraints.txt", "--editable .[book,lab,test]"]
+    assert pip == ["--constraint constraints.txt", "--editable .[book,lab,test,lint]"]
     others = [part for part in conda["dependencies"] if isinstance(part, str)]
     assert [part.partition("=")[0] for part in others] == ["python", "pip"]
     binder = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
@@ -77,6 +77,16 @@ def test_no_file_names_a_host_to_install_from() -> None:
     for name in ("constraints.txt", "environment.yml", "pyproject.toml", "Makefile"):
         text = (ROOT / name).read_text()
         assert not re.search(r"https?://|index-url|find-links", text), name
+
+
+def test_the_book_is_published_only_after_green_tests() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())
+    jobs = workflow["jobs"]
+    publish = jobs.pop("publish")
+    assert set(publish["needs"]) == set(jobs) - {"lint"}
+    assert all(jobs[name]["needs"] == "lint" for name in publish["needs"])
+    deploying = [name for name, job in jobs.items() if "deploy-pages" in str(job)]
+    assert deploying == []
 
 
 def test_this_python_is_supported() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import run_notebooks
-from normal_form import (
+from canonical_form import (
     NotebookError,
     faults,
     library,
@@ -48,7 +48,7 @@ def raw(cells: Cells, **metadata: Any) -> str:
 
 
 def settled(*cells: dict[str, Any], **metadata: Any) -> Any:
-    """The notebook in normal form, as plain JSON with joined lines."""
+    """The notebook in canonical form, as plain JSON with joined lines."""
     return normalise(parse(raw(list(cells), **metadata)))
 
 
@@ -69,10 +69,10 @@ def outputs(path: Path) -> list[list[dict[str, Any]]]:
     return [cell.outputs for cell in cells if cell.cell_type == "code"]
 
 
-# The normal form.
+# The canonical form.
 
 
-def test_the_normal_form_is_its_own_normal_form() -> None:
+def test_the_canonical_form_is_its_own_canonical_form() -> None:
     cell = code("1  \n", stream("a"), stream("b\rc"), metadata={"tags": ["x"]})
     once = settled(cell)
     assert serialise(normalise(once)) == serialise(once)
@@ -235,7 +235,7 @@ def test_two_runs_leave_no_difference(
     assert main([str(path)]) == 0
     assert path.read_bytes() == first
     assert main(["--check", str(path)]) == 0
-    assert "3 cells in" in capsys.readouterr().out
+    assert "chapter.ipynb: ran in" in capsys.readouterr().out
     assert not [name for name in tmp_path.iterdir() if name.name.startswith(".")]
 
     plot, error, last = outputs(path)
@@ -258,7 +258,7 @@ def test_a_failure_leaves_the_file_and_goes_on_with_the_next(
     problem = "cell 2 (`# divide`) failed with ZeroDivisionError: division by zero"
     assert lines[0] == f"bad.ipynb: {problem}"
     assert lines[1] == "missing.ipynb: cannot be read: no such file or directory."
-    assert lines[2].startswith("good.ipynb: 1 cells in")
+    assert lines[2].startswith("good.ipynb: ran in")
     assert bad.read_bytes() == before
     assert outputs(good) != [[]]
 
@@ -267,7 +267,7 @@ def test_a_failure_leaves_the_file_and_goes_on_with_the_next(
     ("source", "message"),
     [
         ("import os\nos._exit(1)", "the kernel died in cell 1 (`import os`)"),
-        ("import time\ntime.sleep(60)", "cell 1 (`import time`) was stopped after"),
+        ("import time\ntime.sleep(60)", "cell 1 (`import time`) was stopped after 2 s"),
         (
             "import sys\nprint(1, file=sys.stderr)",
             "cell 1 (`import sys`) writes",
@@ -285,6 +285,20 @@ def test_what_cannot_be_stored_gives_one_sentence(
     assert message in printed.out
     assert printed.out.count("\n") == 1
     assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_gives_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(run_notebooks, "save", refuse)
+    assert main([str(write(tmp_path, code("1")))]) == 1
+    printed = capsys.readouterr().out
+    assert printed == "chapter.ipynb: cannot be written: permission denied.\n"
 
 
 def test_an_edit_made_during_the_run_is_not_lost(

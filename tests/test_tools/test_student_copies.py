@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_output
 
+from canonical_form import load, parse, serialise
 from new_chapter import write_chapter
-from normal_form import load, parse, serialise
 from student_copies import main, remains, student_copy, tags
 from test_chapters.chapters import ROOT
 

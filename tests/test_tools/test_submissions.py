@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 import walls
-from normal_form import serialise
+from canonical_form import serialise
 from run_submissions import Marks, as_table, main, run_all
 
 SECONDS = 45  # enough for importing PyTorch beside other tests

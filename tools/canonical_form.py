@@ -1,4 +1,8 @@
-"""The one form in which a chapter is committed, and what keeps a file from it."""
+"""The canonical form in which a notebook is committed, and what keeps a file from it.
+
+Two runs of a chapter on two machines should give the same file. So the canonical form
+leaves out what differs from run to run: times, versions, widgets, places of files.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +45,30 @@ class NotebookError(Exception):
     """One sentence that says why a notebook cannot be read, run or stored."""
 
 
+def load(path: Path) -> str:
+    """Read a file's text as it is, line ends included."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise NotebookError(f"cannot be read: {reason}.") from None
+    except UnicodeDecodeError:
+        raise NotebookError("is not a text file in UTF-8.") from None
+
+
 def parse(text: str) -> NotebookNode:
     """Make a notebook of a file's text; a cell without an id gets a lasting one."""
     try:
         raw = json.loads(text)
         if not isinstance(raw, dict) or raw.get("nbformat") != 4:
             raise NotebookError(
-                "is not a notebook of format 4; save it anew in JupyterLab."
+                "is not a notebook of format 4; save it again in JupyterLab."
             )
         raw["nbformat_minor"] = max(5, raw.get("nbformat_minor", 0))
         give_ids(raw.get("cells", []))
         notebook: NotebookNode = nbformat.reads(json.dumps(raw), as_version=4)
         nbformat.validate(notebook)
+        return notebook
     except json.JSONDecodeError as error:
         raise NotebookError(
             f"is not JSON (line {error.lineno}: {error.msg})."
@@ -60,7 +76,6 @@ def parse(text: str) -> NotebookNode:
     except (nbformat.ValidationError, AttributeError, KeyError, TypeError) as error:
         reason = one_line(str(error).splitlines()[0])
         raise NotebookError(f"is not a valid notebook: {reason}.") from None
-    return notebook
 
 
 def give_ids(cells: list[dict[str, Any]]) -> None:
@@ -73,21 +88,9 @@ def give_ids(cells: list[dict[str, Any]]) -> None:
         seen.add(cell["id"])
 
 
-def load(path: Path) -> str:
-    """Read a file's text as it stands, line ends included."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise NotebookError(f"cannot be read: {reason}.") from None
-    except UnicodeDecodeError:
-        raise NotebookError("is not a text file in UTF-8.") from None
-
-
 def serialise(notebook: NotebookNode) -> str:
-    """The text of a notebook's file: the same notebook always gives the same text."""
-    text: str = nbformat.writes(notebook)
-    return text.rstrip("\n") + "\n"
+    """Return the text of a notebook's file: the same text for the same notebook."""
+    return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 
 def save(path: Path, text: str) -> None:
@@ -100,23 +103,20 @@ def save(path: Path, text: str) -> None:
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Copy a notebook without what differs from run to run or machine to machine."""
+    """Return a copy of a notebook in canonical form."""
     notebook = copy.deepcopy(notebook)
-    kept = {key: notebook.metadata.get(key) for key in KEPT_IN_NOTEBOOK}
-    notebook.metadata = without_empty(kept) | METADATA
+    notebook.metadata = chosen(notebook.metadata, KEPT_IN_NOTEBOOK) | METADATA
     for cell in notebook.cells:
         cell.source = cell.source.replace("\r\n", "\n").rstrip()
-        kept = {key: cell.metadata.get(key) for key in KEPT_IN_CELL}
-        kept["jupyter"] = without_empty(kept["jupyter"] or {})
-        cell.metadata = without_empty(kept)
+        cell.metadata = chosen(cell.metadata, KEPT_IN_CELL)
         if cell.cell_type == "code":
             cell.outputs = list(tidy_outputs(cell.outputs))
     return notebook
 
 
-def without_empty(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing: empty lists, empty tables, false and null."""
-    return {key: value for key, value in values.items() if value}
+def chosen(metadata: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Choose metadata by name, without what says nothing: empty, false or null."""
+    return {name: metadata[name] for name in names if metadata.get(name)}
 
 
 def tidy_outputs(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
@@ -126,8 +126,8 @@ def tidy_outputs(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
     for stream, group in groupby(outputs, key=lambda output: output.get("name")):
         members = list(group)
         if stream:
-            members[0].text = "".join(member.text for member in members)
-            members[0].text = OVERWRITTEN.sub("", members[0].text)
+            text = "".join(member.text for member in members)
+            members[0].text = OVERWRITTEN.sub("", text)
             members = members[:1]
         for member in members:
             if member.output_type == "error":
@@ -144,16 +144,15 @@ def drop_widget(output: NotebookNode) -> bool:
 
 
 def shrink(png: str) -> str:
-    """A picture with the 256 colours that suit it best: a third of the size."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png)))
-    if picture.mode == "P":
+    """Reduce an image to the 256 colours that suit it best: a third of the size."""
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    if image.mode == "P":
         return png
-    opaque = Image.new("RGBA", picture.size, "white")
-    opaque.alpha_composite(picture.convert("RGBA"))
+    opaque = Image.new("RGBA", image.size, "white")
+    opaque.alpha_composite(image.convert("RGBA"))
+    reduced = opaque.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     small = io.BytesIO()
-    opaque.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-        small, format="png", optimize=True, dpi=picture.info.get("dpi")
-    )
+    reduced.save(small, format="png", optimize=True, dpi=image.info.get("dpi"))
     return base64.b64encode(small.getvalue()).decode()
 
 
@@ -171,9 +170,8 @@ def library(frame: str) -> str:
     """Name the package that a traceback's frame `File PATH:LINE, in ...` is from."""
     path = frame.removeprefix("File ").splitlines()[0].partition(", in ")[0]
     path = path.replace("\\", "/")
-    if package := PACKAGE.match(path):
-        return package[1]
-    return path.rpartition("/")[2].partition(":")[0]
+    package = PACKAGE.match(path)
+    return package[1] if package else path.rpartition("/")[2].partition(":")[0]
 
 
 def faults(text: str) -> list[str]:
@@ -181,28 +179,30 @@ def faults(text: str) -> list[str]:
     notebook = parse(text)
     found = output_faults(notebook)
     if serialise(normalise(notebook)) != text:
-        found.append("is not in normal form; run tools/run_notebooks.py on it.")
+        found.append("is not in canonical form; run tools/run_notebooks.py on it.")
     return found
 
 
 def output_faults(notebook: NotebookNode) -> list[str]:
     """Say which cells were not run, ran out of order or wrote to stderr."""
     found = []
-    is_code = [cell.cell_type == "code" for cell in notebook.cells]
-    code_places = [place for place, code in enumerate(is_code) if code]
-    for count, place in enumerate(code_places, start=1):
-        cell = notebook.cells[place]
+    count = 0
+    for place, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        where = name_cell(notebook, place)
         if cell.execution_count is None:
-            found.append(f"{name_cell(notebook, place)} has not been run.")
+            found.append(f"{where} has not been run.")
         elif cell.execution_count != count:
             found.append(
-                f"{name_cell(notebook, place)} has the count [{cell.execution_count}] "
+                f"{where} has the count [{cell.execution_count}] "
                 f"instead of [{count}]; run the whole notebook from the top."
             )
         for output in cell.outputs:
             if output.get("name") == "stderr":
                 found.append(
-                    f"{name_cell(notebook, place)} writes to stderr, which may not be "
+                    f"{where} writes to stderr, which may not be "
                     f"stored; remove the cause: {one_line(output.text)}"
                 )
     return found
