@@ -1,8 +1,8 @@
-"""Answers to "am I right?": statements of the text and the reader's exercises."""
+"""Checks in the notebooks: statements of the text and the reader's exercises."""
 
 import importlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,27 @@ class UnmetExpectationError(AssertionError):
     """A result is not what the text around it says."""
 
 
+class Mistakes(tuple[Any, ...]):
+    """Several wrong answers that get the same hint."""
+
+
 def expect(condition: Any, what_is_true: str) -> None:
     """Print `what_is_true` if the condition holds, and stop the notebook otherwise.
 
     >>> expect(1 + 1 == 2, "one and one are two")
     ✓ one and one are two
     """
-    if not _as_bool(condition):
+    kind, shape = type(condition), tuple(getattr(condition, "shape", ()))
+    if "bool" not in str(getattr(condition, "dtype", kind)):
+        raise TypeError(
+            f"expect wants True or False, not {kind.__name__}: compare it with something"
+        )
+    if shape not in ((), (1,)):
+        raise TypeError(
+            f"expect wants one True or False and got {shape} of them: "
+            "add .all() or .any()"
+        )
+    if not condition:
         raise UnmetExpectationError(
             f"the text says {what_is_true!r}, but here it is not so. Run the notebook "
             "from the top; if you changed a cell above, this is where it shows."
@@ -27,65 +41,49 @@ def expect(condition: Any, what_is_true: str) -> None:
     print(f"✓ {what_is_true}")
 
 
-def _as_bool(condition: Any) -> bool:
-    """The condition as True or False: a bool, NumPy's bool, or a tensor of one bool."""
-    if isinstance(condition, bool):
-        return condition
-    if "bool" in str(getattr(condition, "dtype", "")):
-        shape = tuple(condition.shape)
-        if shape in ((), (1,)):
-            return bool(condition)
-        raise TypeError(
-            f"expect wants one True or False and got {shape} of them: "
-            "add .all() or .any()"
-        )
-    raise TypeError(
-        f"expect wants True or False, not {type(condition).__name__}: compare it "
-        "with something"
-    )
-
-
-def _the_answer_itself(answer: Any) -> Any:
-    return answer
-
-
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise as data: an answer that is right and the usual ones that are not.
+    """The right answer to an exercise, and the usual wrong answers by their hints.
 
-    `wrong` pairs each usual wrong answer with its hint. `look_at` turns an answer
-    into what is compared: itself, unless the answer is a function, which is called
-    with inputs of the exercise's choice.
+    `look_at` turns an answer into what is compared. It calls an answer that is a
+    function with inputs of the exercise's choice.
     """
 
     right: Any
-    wrong: Sequence[tuple[Any, str]]
-    look_at: Callable[[Any], Any] = _the_answer_itself
+    wrong: Mapping[str, Any]
+    look_at: Callable[[Any], Any] = lambda answer: answer
     tolerance: float = 1e-4
 
     def verdict(self, answer: Any) -> str:
         """What to tell a learner who answers `answer`: one or two sentences."""
-        if _has_dots(answer):
+        try:
+            return self._verdict(answer)
+        except RecursionError:
+            return "not quite. Your answer is a list that holds itself."
+
+    def _verdict(self, answer: Any) -> str:
+        if any(part is ... for part in _parts(answer)):
             return "not yet. Put your answer in place of the three dots."
         if callable(self.right) and not callable(answer):
             return f"not quite. The answer is a function, not {_a(answer)}."
         try:
             seen = self.look_at(answer)
-        except Exception as error:  # whatever a learner's code may raise
+        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
             return f"not quite. Your answer stops with {_in_one_line(error)}"
-        if _is_open(seen):
+        if any(part is None or part is ... for part in _parts(seen)):
             what = "Your function returns" if callable(self.right) else "Your answer is"
             return f"not yet. {what} nothing so far."
         right = self.look_at(self.right)
         if same(seen, right, self.tolerance):
             return "correct."
-        hint = self._hint(seen) or difference(seen, right, self.tolerance)
+        hint = self.hint(seen) or difference(seen, right, self.tolerance)
         return f"not quite. {hint}"
 
-    def _hint(self, seen: Any) -> str | None:
+    def hint(self, seen: Any) -> str | None:
         """The hint of the usual mistake that leads to what is `seen`, if it is one."""
-        for mistake, hint in self.wrong:
-            if same(seen, self.look_at(mistake), self.tolerance):
+        for hint, mistake in self.wrong.items():
+            mistakes = mistake if isinstance(mistake, Mistakes) else [mistake]
+            if any(same(seen, self.look_at(one), self.tolerance) for one in mistakes):
                 return hint
         return None
 
@@ -96,9 +94,18 @@ def check(name: str, answer: Any) -> None:
     >>> check("1.1", ...)
     Exercise 1.1: not yet. Put your answer in place of the three dots.
     """
-    verdict = find_exercise(name).verdict(answer)
+    print(line_of(name, verdict_of(name, answer)))
+
+
+def verdict_of(name: str, answer: Any) -> str:
+    """What `check` says about an answer, which is examined once."""
+    return find_exercise(name).verdict(answer)
+
+
+def line_of(name: str, verdict: str) -> str:
+    """The line that `check` prints."""
     sign = "✓ " if verdict.startswith("correct") else ""
-    print(f"{sign}Exercise {name}: {verdict}")
+    return f"{sign}Exercise {name}: {verdict}"
 
 
 def find_exercise(name: str) -> Exercise:
@@ -131,14 +138,13 @@ def same(seen: Any, right: Any, tolerance: float) -> bool:
         return len(seen) == len(right) and all(
             same(one, other, tolerance) for one, other in zip(seen, right, strict=True)
         )
-    counted = isinstance(right, int)
-    seen, right = _as_tensor(seen), _as_tensor(right)
-    if seen is None or right is None or seen.shape != right.shape:
+    mine, wanted = _as_tensor(seen), _as_tensor(right)
+    if mine is None or wanted is None or mine.shape != wanted.shape:
         return False
-    if counted:
-        return torch.equal(seen, right)
+    if isinstance(right, int):
+        return torch.equal(mine, wanted)
     # A hint may be meant for numbers that exploded.
-    return torch.allclose(seen, right, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return torch.allclose(mine, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str:
@@ -151,10 +157,6 @@ def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str:
         if all(_is_plain(part) for pair in wrong for part in pair):
             return f"{len(wrong)} of the {len(right)} values are wrong."
         return difference(*wrong[0], tolerance)
-    return _difference_of_numbers(seen, right)
-
-
-def _difference_of_numbers(seen: Any, right: Any) -> str:
     mine, wanted = _as_tensor(seen), _as_tensor(right)
     if mine is None and isinstance(seen, (int, float)):
         return "That number is too large to be right."
@@ -170,15 +172,13 @@ def _difference_of_numbers(seen: Any, right: Any) -> str:
     return f"The shape is right; the worst of the numbers is off by {off:.2g}."
 
 
-def _has_dots(answer: Any) -> bool:
-    """Whether the three dots of the stub still stand, alone or among other values."""
-    return answer is ... or (_is_sequence(answer) and any(map(_has_dots, answer)))
-
-
-def _is_open(seen: Any) -> bool:
-    """Whether there is nothing to compare: dots, or None from a missing `return`."""
-    nothing = seen is None or seen is ...
-    return nothing or (_is_sequence(seen) and any(map(_is_open, seen)))
+def _parts(answer: Any) -> Iterator[Any]:
+    """All that an answer holds, at whatever depth."""
+    if not _is_sequence(answer):
+        yield answer
+        return
+    for part in answer:
+        yield from _parts(part)
 
 
 def _is_sequence(answer: Any) -> bool:
@@ -215,8 +215,11 @@ def _a(thing: Any) -> str:
     return f"an {kind}" if kind[0].lower() in "aeiou" else f"a {kind}"
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     """The error as Python would name it, without what follows the first line."""
-    message = str(error).strip().partition("\n")[0]
     name = type(error).__name__
+    try:
+        message = str(error).strip().partition("\n")[0]
+    except Exception:  # the error of a learner may be broken itself
+        message = ""
     return f"{name}: {message}" if message else f"{name}."

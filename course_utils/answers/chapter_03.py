@@ -161,118 +161,89 @@ def _four_nets(sees: Callable[[Net], int]) -> list[int]:
 EXERCISES = {
     "3.1": Exercise(
         right=49,
-        wrong=[
-            (48, "That is how often it steps; it also stands once before the first."),
-            (47, "Padding is put on both sides: count it twice."),
-            (45, "You left out the padding: 4 rows on each side."),
-            (50, "Round down: a window that hangs over the edge is not used."),
-            (
-                49.5,
-                "Round down: the window steps on 48 times, and half a step is none.",
-            ),
-            (98, "With a stride of 2 it moves two pixels at a step."),
-        ],
+        wrong={
+            "That is how often it steps; it also stands once before the first.": 48,
+            "Padding is put on both sides: count it twice.": 47,
+            "You left out the padding: 4 rows on each side.": 45,
+            "Round down: a window that hangs over the edge is not used.": 50,
+            "Round down: the window steps on 48 times, and half a step is none.": 49.5,
+            "With a stride of 2 it moves two pixels at a step.": 98,
+        },
     ),
     "3.2": Exercise(
         right=204_928,
-        wrong=[
-            (204_800, "The weights are right; each of the 128 blocks has a bias too."),
-            (204_864, "There is a bias for each block, not for each input channel."),
-            (204_801, "There is not one bias for all, but one for each block."),
-            (3_328, "A block is as deep as the picture: 64 channels, not one."),
-            (3_200, "A block is as deep as the picture, and it has a bias."),
-            (41_088, "A kernel is 5 wide and 5 high: 25 numbers."),
-            (40_960, "A kernel is 5 wide and 5 high, and each block has a bias."),
-            (1_728, "There are 128 blocks, each with a kernel for 64 channels."),
-        ],
+        wrong={
+            "The weights are right; each of the 128 blocks has a bias too.": 204_800,
+            "There is a bias for each block, not for each input channel.": 204_864,
+            "There is not one bias for all, but one for each block.": 204_801,
+            "A block is as deep as the picture: 64 channels, not one.": 3_328,
+            "A block is as deep as the picture, and it has a bias.": 3_200,
+            "A kernel is 5 wide and 5 high: 25 numbers.": 41_088,
+            "A kernel is 5 wide and 5 high, and each block has a bias.": 40_960,
+            "There are 128 blocks, each with a kernel for 64 channels.": 1_728,
+        },
         tolerance=1e-6,
     ),
     "3.3": Exercise(
         right=_one_at(1, 0),
-        wrong=[
-            (_one_at(1, 2), "This moves it to the left: conv2d turns no kernel."),
-            (_one_at(0, 1), "This moves it down, by one row."),
-            (_one_at(2, 1), "This moves it up, by one row."),
-            (_one_at(1, 1), "This leaves the picture as it is."),
-            (
-                torch.tensor([[1.0, 0, 0]] * 3),
-                "This adds up three pixels; take one alone.",
+        wrong={
+            "This moves it to the left: conv2d turns no kernel.": _one_at(1, 2),
+            "This moves it down, by one row.": _one_at(0, 1),
+            "This moves it up, by one row.": _one_at(2, 1),
+            "This leaves the picture as it is.": _one_at(1, 1),
+            "This adds up three pixels; take one alone.": torch.tensor(
+                [[1.0, 0, 0]] * 3
             ),
-            (
-                torch.full((3, 3), 1 / 9),
-                "This is a blur; one weight is 1, the others 0.",
-            ),
-        ],
+            "This is a blur; one weight is 1, the others 0.": torch.full((3, 3), 1 / 9),
+        },
     ),
     "3.4": Exercise(
         right=_norm,
-        wrong=[
-            (
-                _norm_along_columns,
-                "The numbers went along the columns: add two axes to each list.",
-            ),
-            (
-                _norm_of_batch,
-                "In eval mode the running mean and variance count, not the batch's.",
-            ),
-            (
+        wrong={
+            "The numbers went along the columns: add two axes to each list.": _norm_along_columns,
+            "In eval mode the running mean and variance count, not the batch's.": _norm_of_batch,
+            "Normalised; now multiply by gamma and add beta.": (
                 lambda x, mean, variance, gamma, beta: _norm(
                     x, mean, variance, torch.ones(3), torch.zeros(3)
-                ),
-                "Normalised; now multiply by gamma and add beta.",
+                )
             ),
-            (
+            "Divide by the spread, the root of the variance.": (
                 lambda x, mean, variance, gamma, beta: _norm(
                     x, mean, variance**2, gamma, beta
-                ),
-                "Divide by the spread, the root of the variance.",
+                )
             ),
-            (
+            "Multiply by gamma first and add beta afterwards.": (
                 lambda x, mean, variance, gamma, beta: _norm(
                     x, mean, variance, gamma, beta * gamma
-                ),
-                "Multiply by gamma first and add beta afterwards.",
+                )
             ),
-        ],
+        },
         look_at=_norm_example,
     ),
     "3.5": Exercise(
         right=_as_convolution,
-        wrong=[
-            (_without_bias, "The weights are right; copy the bias as well."),
-            (
-                _channels_last,
-                "flatten puts channels first: reshape to (-1, channels, size, size).",
-            ),
-            (_turned, "Turn nothing: conv2d is a correlation."),
-            (_rows_for_columns, "Rows and columns have changed places."),
-            (
+        wrong={
+            "The weights are right; copy the bias as well.": _without_bias,
+            "flatten puts channels first: reshape to (-1, channels, size, size).": _channels_last,
+            "Turn nothing: conv2d is a correlation.": _turned,
+            "Rows and columns have changed places.": _rows_for_columns,
+            "This is still the dense layer: a convolution keeps rows and columns.": (
                 lambda dense, channels, size: (
                     lambda maps: dense(maps[:, :, :size, :size].flatten(1))
-                ),
-                "This is still the dense layer: a convolution keeps rows and columns.",
+                )
             ),
-        ],
+        },
         look_at=_by_known_weights,
     ),
     "3.6": Exercise(
         right=_sees,
-        wrong=[
-            (
-                _counts_columns,
-                "Right without dilation; with it there are gaps: take the last column "
-                "less the first, plus one.",
-            ),
-            (_sees_pixels, "These are all its pixels; how many are they across?"),
-            (
-                _sees_at_corner,
-                "At the corner the border cuts it off: ask the middle number.",
-            ),
-            (
-                _sees_at_all,
-                "65 is the whole picture: ask one number, count slopes other than 0.",
-            ),
-        ],
+        wrong={
+            "Right without dilation; with it there are gaps: take the last column "
+            "less the first, plus one.": _counts_columns,
+            "These are all its pixels; how many are they across?": _sees_pixels,
+            "At the corner the border cuts it off: ask the middle number.": _sees_at_corner,
+            "65 is the whole picture: ask one number, count slopes other than 0.": _sees_at_all,
+        },
         look_at=_four_nets,
     ),
 }

@@ -134,36 +134,30 @@ def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
 EXERCISES = {
     "5.1": Exercise(
         right=3440,
-        wrong=[
-            (3432, "The last batch of an epoch is shorter, and it is a batch too."),
-            (430, "That is one epoch; there are 8."),
-            (8, "That is the number of epochs; a step is taken for each batch."),
-            (
-                440_000,
-                "That is the number of pictures; a step is taken for each batch.",
-            ),
-            (3437.5, "There are no half batches: each epoch has whole ones."),
-            (3438, "Round up in each epoch: every epoch ends with a short batch."),
-        ],
+        wrong={
+            "The last batch of an epoch is shorter, and it is a batch too.": 3432,
+            "That is one epoch; there are 8.": 430,
+            "That is the number of epochs; a step is taken for each batch.": 8,
+            "That is the number of pictures; a step is taken for each batch.": 440_000,
+            "There are no half batches: each epoch has whole ones.": 3437.5,
+            "Round up in each epoch: every epoch ends with a short batch.": 3438,
+        },
     ),
     "5.2": Exercise(
         right=_fair_mean,
-        wrong=[
-            (
-                lambda accuracies, sizes: sum(accuracies) / len(accuracies),
-                "That is the mean of batch means: a short batch counts too much.",
+        wrong={
+            "That is the mean of batch means: a short batch counts too much.": (
+                lambda accuracies, sizes: sum(accuracies) / len(accuracies)
             ),
-            (
+            "Divide by the number of pictures, not by the number of batches.": (
                 lambda accuracies, sizes: (
                     _fair_mean(accuracies, sizes) * sum(sizes) / len(sizes)
-                ),
-                "Divide by the number of pictures, not by the number of batches.",
+                )
             ),
-            (
-                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes),
-                "That is the number of right answers; now divide it.",
+            "That is the number of right answers; now divide it.": (
+                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes)
             ),
-        ],
+        },
         look_at=lambda mean: [
             mean([0.5, 0.75, 1.0], [8, 8, 2]),
             mean([1.0, 0.0], [128, 8]),
@@ -171,82 +165,58 @@ EXERCISES = {
     ),
     "5.3": Exercise(
         right=_error_rates,
-        wrong=[
-            (
-                lambda table: table.diagonal() / table.sum(dim=1),
-                "These are the shares that were right; the wrong ones are asked for.",
+        wrong={
+            "These are the shares that were right; the wrong ones are asked for.": (
+                lambda table: table.diagonal() / table.sum(dim=1)
             ),
-            (
-                lambda table: 1 - table.diagonal() / table.sum(dim=0),
-                "You divide by the columns, the answers; a true class is a row.",
+            "You divide by the columns, the answers; a true class is a row.": (
+                lambda table: 1 - table.diagonal() / table.sum(dim=0)
             ),
-            (
-                lambda table: 1 - table.diagonal() / table.sum(),
-                "You divide by all pictures; each class has its own number of them.",
+            "You divide by all pictures; each class has its own number of them.": (
+                lambda table: 1 - table.diagonal() / table.sum()
             ),
-            (
-                lambda table: table.sum(dim=1) - table.diagonal(),
-                "These are counts; divide by the number of pictures of the class.",
+            "These are counts; divide by the number of pictures of the class.": (
+                lambda table: table.sum(dim=1) - table.diagonal()
             ),
-            (
-                lambda table: 1 - table.diagonal().sum() / table.sum(),
-                "That is one number for all; each class has its own.",
+            "That is one number for all; each class has its own.": (
+                lambda table: 1 - table.diagonal().sum() / table.sum()
             ),
-        ],
+        },
         look_at=lambda rates: rates(TABLE.clone()),
     ),
     "5.4": Exercise(
         right=_surest,
-        wrong=[
-            (_by_logit, "Large logits are not yet sure: compare after softmax."),
-            (_least_sure, "That is the wrong end: the surest mistake comes first."),
-            (
-                _by_loss,
-                "That is the largest loss; asked is the surest guess, "
-                "among the mistakes.",
-            ),
-            (
-                _by_loss_of_mistakes,
-                "That is the largest loss; asked is the surest wrong guess.",
-            ),
-            (
-                _surest_of_all,
-                "Right answers are among these; look among the mistakes only.",
-            ),
-            (
-                _places_among_mistakes,
-                "These are places among the mistakes: look up which pictures they are.",
-            ),
-        ],
+        wrong={
+            "Large logits are not yet sure: compare after softmax.": _by_logit,
+            "That is the wrong end: the surest mistake comes first.": _least_sure,
+            "That is the largest loss; asked is the surest guess, "
+            "among the mistakes.": _by_loss,
+            "That is the largest loss; asked is the surest wrong guess.": _by_loss_of_mistakes,
+            "Right answers are among these; look among the mistakes only.": _surest_of_all,
+            "These are places among the mistakes: look up which pictures they are.": _places_among_mistakes,
+        },
         look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
     ),
     "5.5": Exercise(
         right=_loop(),
-        wrong=[
-            (_loop(mode=False), "The model is still in eval mode: say model.train()."),
-            (
-                _loop(clear=False),
-                "Slopes pile up from batch to batch: zero_grad() is missing.",
+        wrong={
+            "The model is still in eval mode: say model.train().": _loop(mode=False),
+            "Slopes pile up from batch to batch: zero_grad() is missing.": _loop(
+                clear=False
             ),
-            (
-                _loop(step=False),
-                "The weights have not moved: is there a step for each batch?",
+            "The weights have not moved: is there a step for each batch?": _loop(
+                step=False
             ),
-            (
-                _loop(weigh=False),
-                "A mean of batch means: weigh each loss by the size of its batch.",
+            "A mean of batch means: weigh each loss by the size of its batch.": _loop(
+                weigh=False
             ),
-            (_forgets_to_add, "The running loss is 0: nothing was added to it."),
-            (
-                _loop(mode=False, weigh=False),
-                "The model is still in eval mode, and this is a mean of batch means.",
+            "The running loss is 0: nothing was added to it.": _forgets_to_add,
+            "The model is still in eval mode, and this is a mean of batch means.": _loop(
+                mode=False, weigh=False
             ),
-            (
-                _keeps_the_graph,
-                "Your loss is a tensor that keeps the graph: add up loss.item().",
-            ),
-            (_adds_up_only, "You return the sum; divide by the number of samples."),
-        ],
+            "Your loss is a tensor that keeps the graph: add up loss.item().": _keeps_the_graph,
+            "You return the sum; divide by the number of samples.": _adds_up_only,
+        },
         look_at=_tried,
     ),
 }

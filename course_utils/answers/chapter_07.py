@@ -187,134 +187,91 @@ def _look_at_map(make_map: Callable[..., Any]) -> Any:
 EXERCISES = {
     "7.1": Exercise(
         right=36_864,
-        wrong=[
-            (
-                6400,
-                "That is for 112 pixels: follow 224 through the layers, step by step.",
-            ),
-            (
-                25_600,
-                "Twice the picture does not mean twice the map: each convolution takes "
-                "away a border of its own.",
-            ),
-            (144, "That is one map; there are 256 of them."),
-            (12, "That is one side of one map: how many numbers are in all of them?"),
-            (
-                256 * 14 * 14,
-                "No padding: each convolution takes away a border of its own.",
-            ),
-            (256 * 13 * 13, "Where a division leaves a rest, the rest is dropped."),
-        ],
+        wrong={
+            "That is for 112 pixels: follow 224 through the layers, step by step.": 6400,
+            "Twice the picture does not mean twice the map: each convolution takes "
+            "away a border of its own.": 25_600,
+            "That is one map; there are 256 of them.": 144,
+            "That is one side of one map: how many numbers are in all of them?": 12,
+            "No padding: each convolution takes away a border of its own.": 256
+            * 14
+            * 14,
+            "Where a division leaves a rest, the rest is dropped.": 256 * 13 * 13,
+        },
     ),
     "7.2": Exercise(
         right=21_285_698,
-        wrong=[
-            (21_797_672, "It still has ImageNet's 1,000 classes: replace `fc`."),
-            (11_177_538, "That is ResNet-18: build `resnet34`."),
-            (11_689_512, "That is ResNet-18, with 1,000 classes: build `resnet34`."),
-            (1026, "Those are the new layer's alone; count all."),
-            (21_284_672, "The new last layer belongs to the network, too."),
-        ],
+        wrong={
+            "It still has ImageNet's 1,000 classes: replace `fc`.": 21_797_672,
+            "That is ResNet-18: build `resnet34`.": 11_177_538,
+            "That is ResNet-18, with 1,000 classes: build `resnet34`.": 11_689_512,
+            "Those are the new layer's alone; count all.": 1026,
+            "The new last layer belongs to the network, too.": 21_284_672,
+        },
         tolerance=1e-9,
     ),
     "7.3": Exercise(
         right=_freeze,
-        wrong=[
-            (
-                lambda model, classes: _freeze(model, classes).train(),
-                "A batch still changes its batch norm: put that into eval mode.",
+        wrong={
+            "A batch still changes its batch norm: put that into eval mode.": (
+                lambda model, classes: _freeze(model, classes).train()
             ),
-            (
-                _freeze_all,
-                "The new layer is frozen, too: replace it after you have frozen.",
-            ),
-            (_freeze_nothing, "Nothing is frozen: requires_grad_(False) does it."),
-            (
-                _freeze_but_norm,
-                "Batch norm has weights as well: they are still free to learn.",
-            ),
-            (_keep_layer, "It still answers with ten classes: replace `fc`."),
-        ],
+            "The new layer is frozen, too: replace it after you have frozen.": _freeze_all,
+            "Nothing is frozen: requires_grad_(False) does it.": _freeze_nothing,
+            "Batch norm has weights as well: they are still free to learn.": _freeze_but_norm,
+            "It still answers with ten classes: replace `fc`.": _keep_layer,
+        },
         look_at=_frozen,
     ),
     "7.4": Exercise(
         right=_groups,
-        wrong=[
-            (
-                _reversed,
-                "The order is reversed: the last part learns fastest.",
+        wrong={
+            "The order is reversed: the last part learns fastest.": _reversed,
+            "Each part has its rate, but the groups stand from back to front.": (
+                lambda *given: _groups(*given)[::-1]
             ),
-            (
-                lambda *given: _groups(*given)[::-1],
-                "Each part has its rate, but the groups stand from back to front.",
+            "All parts learn at one rate.": _same_rate,
+            "All early parts share a rate: each is slower than the one after it.": _two_rates,
+            "The last part should learn at `rate` itself, not yet slower.": _one_late,
+            "Where are the parts before the last one?": (
+                lambda model, rate, factor: _groups(model, rate, factor)[-1:]
             ),
-            (_same_rate, "All parts learn at one rate."),
-            (
-                _two_rates,
-                "All early parts share a rate: each is slower than the one after it.",
-            ),
-            (
-                _one_late,
-                "The last part should learn at `rate` itself, not yet slower.",
-            ),
-            (
-                lambda model, rate, factor: _groups(model, rate, factor)[-1:],
-                "Where are the parts before the last one?",
-            ),
-        ],
+        },
         look_at=_rates,
     ),
     "7.5": Exercise(
         right=_pictures,
-        wrong=[
-            (
-                _pictures_of_whole,
-                "The margin goes to either side: half of the interval's width.",
+        wrong={
+            "The margin goes to either side: half of the interval's width.": _pictures_of_whole,
+            "The loop ends at once: go on while the margin is too large.": (
+                lambda rate, margin: 100
             ),
-            (
-                lambda rate, margin: 100,
-                "The loop ends at once: go on while the margin is too large.",
+            "That comes from a formula: try 100, 200, 300 ... with the interval.": _pictures_by_formula,
+            "One step too many: the number before was large enough.": (
+                lambda rate, margin: _pictures(rate, margin) + 100
             ),
-            (
-                _pictures_by_formula,
-                "That comes from a formula: try 100, 200, 300 ... with the interval.",
+            "The rate counts, too: is it the one you were given?": (
+                lambda rate, margin: _pictures(1 - margin, margin)
             ),
-            (
-                lambda rate, margin: _pictures(rate, margin) + 100,
-                "One step too many: the number before was large enough.",
-            ),
-            (
-                lambda rate, margin: _pictures(1 - margin, margin),
-                "The rate counts, too: is it the one you were given?",
-            ),
-        ],
+        },
         look_at=lambda pictures: [pictures(0.95, 0.01), pictures(0.8, 0.03)],
         tolerance=1e-9,
     ),
     "7.6": Exercise(
         right=_drops,
-        wrong=[
-            (
-                lambda *given: -_drops(*given),
-                "The sign is turned round: what matters lowers the score when covered.",
+        wrong={
+            "The sign is turned round: what matters lowers the score when covered.": (
+                lambda *given: -_drops(*given)
             ),
-            (
-                _scores,
-                "These are the scores themselves; how far did they drop?",
+            "These are the scores themselves; how far did they drop?": _scores,
+            "The squares pile up: cover a fresh clone each time.": _never_uncovered,
+            "Rows and columns are swapped: the map lies on its side.": (
+                lambda *given: _drops(*given).T.contiguous()
             ),
-            (
-                _never_uncovered,
-                "The squares pile up: cover a fresh clone each time.",
+            "The drops are right; give them the shape of a map, rows by columns.": (
+                lambda *given: _drops(*given).flatten()
             ),
-            (
-                lambda *given: _drops(*given).T.contiguous(),
-                "Rows and columns are swapped: the map lies on its side.",
-            ),
-            (
-                lambda *given: _drops(*given).flatten(),
-                "The drops are right; give them the shape of a map, rows by columns.",
-            ),
-        ],
+        },
         look_at=_look_at_map,
     ),
 }

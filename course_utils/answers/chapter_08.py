@@ -171,110 +171,79 @@ def _started(starts: Callable[[int, int, int], Any]) -> list[Any]:
 EXERCISES = {
     "8.1": Exercise(
         right=(19, 9),
-        wrong=[
-            ((18, 8), "Count the windows, not the steps between them: one more."),
-            ((73, 33), "Windows lie 4 pixels apart: two poolings halve the map twice."),
-            ((25, 15), "The last window has to fit: its 28 pixels end at the border."),
-            ((9, 19), "Rows first, then columns."),
-        ],
+        wrong={
+            "Count the windows, not the steps between them: one more.": (18, 8),
+            "Windows lie 4 pixels apart: two poolings halve the map twice.": (73, 33),
+            "The last window has to fit: its 28 pixels end at the border.": (25, 15),
+            "Rows first, then columns.": (9, 19),
+        },
     ),
     "8.2": Exercise(
         right=98,
-        wrong=[
-            (99, "That sees 199 pixels, one layer too many: one pixel sees itself."),
-            (97, "That sees 195 pixels: one layer more."),
-            (196, "A 3 by 3 convolution adds a pixel on both sides."),
-            (197, "A 3 by 3 convolution adds a pixel on both sides, two in all."),
-            (66, "Each adds 2 pixels, not 3: the middle one was there before."),
-        ],
+        wrong={
+            "That sees 199 pixels, one layer too many: one pixel sees itself.": 99,
+            "That sees 195 pixels: one layer more.": 97,
+            "A 3 by 3 convolution adds a pixel on both sides.": 196,
+            "A 3 by 3 convolution adds a pixel on both sides, two in all.": 197,
+            "Each adds 2 pixels, not 3: the middle one was there before.": 66,
+        },
     ),
     "8.3": Exercise(
         right=_stamp,
-        wrong=[
-            (_stamp_uncut, "The ends are still there: cut `padding` numbers off both."),
-            (
-                _stamp_cut_to_minus_0,
-                "With padding 0 the slice ends at -0, which is the beginning: write "
-                "`len(result) - padding`.",
-            ),
-            (_stamp_over, "A print replaces what was there: overlaps should add up."),
-            (_stamp_flipped, "The kernel is printed backwards: leave it as it is."),
-            (_stamp_close, "The prints lie 1 apart: they should lie `stride` apart."),
-        ],
+        wrong={
+            "The ends are still there: cut `padding` numbers off both.": _stamp_uncut,
+            "With padding 0 the slice ends at -0, which is the beginning: write "
+            "`len(result) - padding`.": _stamp_cut_to_minus_0,
+            "A print replaces what was there: overlaps should add up.": _stamp_over,
+            "The kernel is printed backwards: leave it as it is.": _stamp_flipped,
+            "The prints lie 1 apart: they should lie `stride` apart.": _stamp_close,
+        },
         look_at=_stamped,
     ),
     "8.4": Exercise(
         right=_border_weights,
-        wrong=[
-            (
-                _border_of_cells,
-                "You weigh the cells' rims, and missed walls become cheap: weigh the "
-                "membrane.",
-            ),
-            (
-                _border_with_cells,
-                "The cells' rims are weighed too: leave the pixels of cells at 1.",
-            ),
-            (
-                _border_all_membrane,
-                "All membrane is weighed: only where two cells are near.",
-            ),
-            (
-                _border_zero_smallest,
-                "One cell is enough for you: the smallest number around a membrane "
-                "pixel is its own 0. Keep zeros out of the search.",
-            ),
-            (_border_narrow, "You look at 5 by 5 pixels: look at 9 by 9."),
-            (_border_too_heavy, "The walls weigh 7: 1 plus how much makes 6?"),
-            (
-                _border_alone,
-                "All other pixels weigh 0 and would teach nothing: give 1.",
-            ),
-        ],
+        wrong={
+            "You weigh the cells' rims, and missed walls become cheap: weigh the "
+            "membrane.": _border_of_cells,
+            "The cells' rims are weighed too: leave the pixels of cells at 1.": _border_with_cells,
+            "All membrane is weighed: only where two cells are near.": _border_all_membrane,
+            "One cell is enough for you: the smallest number around a membrane "
+            "pixel is its own 0. Keep zeros out of the search.": _border_zero_smallest,
+            "You look at 5 by 5 pixels: look at 9 by 9.": _border_narrow,
+            "The walls weigh 7: 1 plus how much makes 6?": _border_too_heavy,
+            "All other pixels weigh 0 and would teach nothing: give 1.": _border_alone,
+        },
         look_at=_weighed,
     ),
     "8.5": Exercise(
         right=_four_looks,
-        wrong=[
-            (
-                lambda predict, pictures: _looks(predict, pictures, 0).mean(dim=0),
-                "The answers are not turned back before the mean is taken.",
+        wrong={
+            "The answers are not turned back before the mean is taken.": (
+                lambda predict, pictures: _looks(predict, pictures, 0).mean(dim=0)
             ),
-            (
-                lambda predict, pictures: _looks(predict, pictures, 1).mean(dim=0),
-                "The answers are turned on, not back: the other direction.",
+            "The answers are turned on, not back: the other direction.": (
+                lambda predict, pictures: _looks(predict, pictures, 1).mean(dim=0)
             ),
-            (
-                lambda predict, pictures: _looks(predict, pictures, -1).sum(dim=0),
-                "That is the sum of four answers: take the mean.",
+            "That is the sum of four answers: take the mean.": (
+                lambda predict, pictures: _looks(predict, pictures, -1).sum(dim=0)
             ),
-            (
-                _looks_at_other_axes,
-                "Without axes, `rot90` turns the first two: rows and columns are the "
-                "last two, (-2, -1).",
+            "Without axes, `rot90` turns the first two: rows and columns are the "
+            "last two, (-2, -1).": _looks_at_other_axes,
+            "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": _three_looks,
+            "That is a single look: turn the pictures as well.": (
+                lambda predict, pictures: predict(pictures)
             ),
-            (
-                _three_looks,
-                "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.",
-            ),
-            (
-                lambda predict, pictures: predict(pictures),
-                "That is a single look: turn the pictures as well.",
-            ),
-        ],
+        },
         look_at=_looked,
     ),
     "8.6": Exercise(
         right=_tile_starts,
-        wrong=[
-            (_starts_over_the_end, "The last tiles reach beyond the end."),
-            (
-                _starts_without_rest,
-                "Where the steps do not fit, the end is not covered.",
-            ),
-            (_starts_twice, "Where the steps do fit, the last start is there twice."),
-            (_starts_below_0, "A picture shorter than a tile starts at 0, not below."),
-        ],
+        wrong={
+            "The last tiles reach beyond the end.": _starts_over_the_end,
+            "Where the steps do not fit, the end is not covered.": _starts_without_rest,
+            "Where the steps do fit, the last start is there twice.": _starts_twice,
+            "A picture shorter than a tile starts at 0, not below.": _starts_below_0,
+        },
         look_at=_started,
     ),
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Exercise, Mistakes
 
 LOSSES = [2.0, 1.5, 1.4, 1.39, 1.38, 1.2, 1.25, 1.3, 1.19, 1.4, 1.5, 1.6, 1.7]
 FALLING = [1.0, 0.9, 0.8, 0.7]
@@ -243,196 +243,142 @@ def _seen_of_slopes(slopes: Slopes) -> Any:
 EXERCISES = {
     "10.1": Exercise(
         right=2.64,
-        wrong=[
-            (19.2, "That is the time before; now the two savings."),
-            (10.56, "That is the loader alone; the schedule saves, too."),
-            (4.8, "That is the schedule alone; the loader saves, too."),
-            (2.16, "45 % are taken off, so 55 % are left."),
-            (7.92, "A quarter of the pictures is needed, not three quarters."),
-            (6.48, "45 % are taken off, and a quarter of the pictures is left."),
-            (2_640_000.0, "Those are microseconds."),
-            (5.76, "Savings in percent do not add up: multiply what is left."),
-            (-3.84, "Savings in percent do not add up: multiply what is left."),
-        ],
+        wrong={
+            "That is the time before; now the two savings.": 19.2,
+            "That is the loader alone; the schedule saves, too.": 10.56,
+            "That is the schedule alone; the loader saves, too.": 4.8,
+            "45 % are taken off, so 55 % are left.": 2.16,
+            "A quarter of the pictures is needed, not three quarters.": 7.92,
+            "45 % are taken off, and a quarter of the pictures is left.": 6.48,
+            "Those are microseconds.": 2_640_000.0,
+            "Savings in percent do not add up: multiply what is left.": Mistakes(
+                [5.76, -3.84]
+            ),
+        },
     ),
     "10.2": Exercise(
         right=_chance,
-        wrong=[
-            (
-                lambda trials, share: 1 - (1 - share / 100) ** trials,
-                "The share comes as a fraction: 0.1 is a tenth.",
+        wrong={
+            "The share comes as a fraction: 0.1 is a tenth.": (
+                lambda trials, share: 1 - (1 - share / 100) ** trials
             ),
-            (
-                lambda trials, share: trials * share,
-                "With 20 trials of 0.1 this gives 2, and no chance is above 1: ask "
-                "how likely it is that all miss.",
+            "With 20 trials of 0.1 this gives 2, and no chance is above 1: ask "
+            "how likely it is that all miss.": (lambda trials, share: trials * share),
+            "Even ten trials may all miss a tenth: ask how likely that is.": (
+                lambda trials, share: min(1.0, trials * share)
             ),
-            (
-                lambda trials, share: min(1.0, trials * share),
-                "Even ten trials may all miss a tenth: ask how likely that is.",
+            "That is the chance that all of them miss.": (
+                lambda trials, share: (1 - share) ** trials
             ),
-            (
-                lambda trials, share: (1 - share) ** trials,
-                "That is the chance that all of them miss.",
+            "That is the chance that every one of them hits.": (
+                lambda trials, share: share**trials
             ),
-            (
-                lambda trials, share: share**trials,
-                "That is the chance that every one of them hits.",
+            "That is the chance that not all hit; asked is at least one.": (
+                lambda trials, share: 1 - share**trials
             ),
-            (
-                lambda trials, share: 1 - share**trials,
-                "That is the chance that not all hit; asked is at least one.",
+            "That is exactly one hit; two are welcome, too.": (
+                lambda trials, share: trials * share * (1 - share) ** (trials - 1)
             ),
-            (
-                lambda trials, share: trials * share * (1 - share) ** (trials - 1),
-                "That is exactly one hit; two are welcome, too.",
-            ),
-        ],
+        },
         look_at=lambda chance: [chance(9, 0.1), chance(3, 0.1), chance(20, 0.1)],
     ),
     "10.3": Exercise(
         right=_rates,
-        wrong=[
-            (
-                lambda count, low, high: low + (high - low) * torch.rand(count),
-                "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.",
+        wrong={
+            "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.": (
+                lambda count, low, high: low + (high - low) * torch.rand(count)
             ),
-            (
-                lambda count, low, high: 10 ** (-4 * torch.rand(count)),
-                "Good from 0.0001 to 1; other bounds are asked for as well.",
+            "Good from 0.0001 to 1; other bounds are asked for as well.": (
+                lambda count, low, high: 10 ** (-4 * torch.rand(count))
             ),
-            (
+            "All of your rates are the same: draw one for each place.": (
                 lambda count, low, high: torch.logspace(
                     math.log10(low), math.log10(high), count
-                ).flip(0)[torch.zeros(count).long()],
-                "All of your rates are the same: draw one for each place.",
+                ).flip(0)[torch.zeros(count).long()]
             ),
-            (
+            "Twice the same rates: nothing was drawn. Let chance choose them.": (
                 lambda count, low, high: torch.logspace(
                     math.log10(low), math.log10(high), count
-                ),
-                "Twice the same rates: nothing was drawn. Let chance choose them.",
+                )
             ),
-            (
+            "Those are the exponents: raise 10 to them.": (
                 lambda count, low, high: (
                     math.log10(low)
                     + (math.log10(high) - math.log10(low)) * torch.rand(count)
-                ),
-                "Those are the exponents: raise 10 to them.",
+                )
             ),
-            (
+            "Logarithms of base 10 belong to powers of 10, not to exp.": (
                 lambda count, low, high: torch.exp(
                     math.log10(low)
                     + (math.log10(high) - math.log10(low)) * torch.rand(count)
-                ),
-                "Logarithms of base 10 belong to powers of 10, not to exp.",
+                )
             ),
-        ],
+        },
         look_at=_seen_of_rates,
     ),
     "10.4": Exercise(
         right=_rate_at,
-        wrong=[
-            (
-                _whole_cosine,
-                "The cosine begins at step 0, so the rate jumps at the end of the "
-                "warm-up: let it begin at the peak.",
+        wrong={
+            "The cosine begins at step 0, so the rate jumps at the end of the "
+            "warm-up: let it begin at the peak.": _whole_cosine,
+            "The rate is not 0 at the end: the cosine has steps - warm_up steps.": _late,
+            "At step 0 the rate is 0; at `warm_up` it is the peak.": _not_from_zero,
+            "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
+            "goes from 1 to -1, so shift and halve it.": _quarter,
+            "After the warm-up this falls in a straight line.": _straight,
+            "This comes back to the peak: take half a turn of the cosine, pi.": _full_turn,
+            "The shape is right; it should be peak times as high.": (
+                lambda step, steps, warm_up, peak: _rate_at(step, steps, warm_up, 1.0)
             ),
-            (
-                _late,
-                "The rate is not 0 at the end: the cosine has steps - warm_up steps.",
-            ),
-            (_not_from_zero, "At step 0 the rate is 0; at `warm_up` it is the peak."),
-            (
-                _quarter,
-                "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
-                "goes from 1 to -1, so shift and halve it.",
-            ),
-            (_straight, "After the warm-up this falls in a straight line."),
-            (
-                _full_turn,
-                "This comes back to the peak: take half a turn of the cosine, pi.",
-            ),
-            (
-                lambda step, steps, warm_up, peak: _rate_at(step, steps, warm_up, 1.0),
-                "The shape is right; it should be peak times as high.",
-            ),
-            (
+            "The warm-up is missing: from 0 in a straight line.": (
                 lambda step, steps, warm_up, peak: _rate_at(
                     max(step, warm_up), steps, warm_up, peak
-                ),
-                "The warm-up is missing: from 0 in a straight line.",
+                )
             ),
-        ],
+        },
         look_at=_seen_of_schedule,
     ),
     "10.5": Exercise(
         right=_best_and_stop,
-        wrong=[
-            (
-                _against_the_last,
-                "Compare with the best loss so far, not with the epoch before.",
+        wrong={
+            "Compare with the best loss so far, not with the epoch before.": _against_the_last,
+            "Compare with the last epoch that counted as better, not with the "
+            "smallest loss.": _never_raised,
+            "A loss that is lower by exactly `least` does not count yet.": _ties_count,
+            "If patience never runs out, return the last epoch as the second "
+            "number.": _nothing_at_the_end,
+            "Every small gain counts here: ask for more than `least`.": (
+                lambda losses, patience, least: _best_and_stop(losses, patience, 0.0)
             ),
-            (
-                _never_raised,
-                "Compare with the last epoch that counted as better, not with the "
-                "smallest loss.",
-            ),
-            (
-                _ties_count,
-                "A loss that is lower by exactly `least` does not count yet.",
-            ),
-            (
-                _nothing_at_the_end,
-                "If patience never runs out, return the last epoch as the second "
-                "number.",
-            ),
-            (
-                lambda losses, patience, least: _best_and_stop(losses, patience, 0.0),
-                "Every small gain counts here: ask for more than `least`.",
-            ),
-            (
-                _smallest,
-                "Keep the last epoch that counted as better, which need not have the "
-                "smallest loss of all.",
-            ),
-            (
-                _all_failures_counted,
-                "The count of epochs without a gain begins anew with every gain.",
-            ),
-            (_shifted(-1, -1), "Both are one too small: epochs are counted from 1."),
-            (_shifted(0, 1), "You stop one epoch too late."),
-            (_swapped, "The two have changed places: first the epoch that is kept."),
-        ],
+            "Keep the last epoch that counted as better, which need not have the "
+            "smallest loss of all.": _smallest,
+            "The count of epochs without a gain begins anew with every gain.": _all_failures_counted,
+            "Both are one too small: epochs are counted from 1.": _shifted(-1, -1),
+            "You stop one epoch too late.": _shifted(0, 1),
+            "The two have changed places: first the epoch that is kept.": _swapped,
+        },
         look_at=_seen_of_stops,
     ),
     "10.6": Exercise(
         right=_in_parts(_share),
-        wrong=[
-            (
-                _in_parts(lambda part, whole, size: 1.0),
-                "Each part's loss is a mean already; their sum is too large: weigh "
-                "each part by its share of the batch.",
+        wrong={
+            "Each part's loss is a mean already; their sum is too large: weigh "
+            "each part by its share of the batch.": _in_parts(
+                lambda part, whole, size: 1.0
             ),
-            (
-                _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
-                "The last part is shorter and weighs as much as the others: weigh by "
-                "length.",
+            "The last part is shorter and weighs as much as the others: weigh by "
+            "length.": _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
+            "Only the last part is left: clear the slopes once, before the first.": _in_parts(
+                _share, clear="each"
             ),
-            (
-                _in_parts(_share, clear="each"),
-                "Only the last part is left: clear the slopes once, before the first.",
+            "The model came with old slopes: clear them before the first part.": _in_parts(
+                _share, clear="never"
             ),
-            (
-                _in_parts(_share, clear="never"),
-                "The model came with old slopes: clear them before the first part.",
+            "The last, shorter part is missing.": _in_parts(_share, last=False),
+            "The last part has fewer pictures than `size`: weigh by its length.": _in_parts(
+                lambda part, whole, size: size / whole
             ),
-            (_in_parts(_share, last=False), "The last, shorter part is missing."),
-            (
-                _in_parts(lambda part, whole, size: size / whole),
-                "The last part has fewer pictures than `size`: weigh by its length.",
-            ),
-        ],
+        },
         look_at=_seen_of_slopes,
     ),
 }

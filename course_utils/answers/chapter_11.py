@@ -116,172 +116,143 @@ def _tried_statistics(merge: Callable[..., Any]) -> Any:
 EXERCISES = {
     "11.1": Exercise(
         right=(256, 0.1, 2048, 0.8),
-        wrong=[
-            (
-                (32, 0.1, 2048, 0.8),
-                "32 is your share; the global batch is that of all 8 together.",
+        wrong={
+            "32 is your share; the global batch is that of all 8 together.": (
+                32,
+                0.1,
+                2048,
+                0.8,
             ),
-            (
-                (256, 0.8, 2048, 0.8),
-                "Your global batch is that of the recipe, so the rate stays, too: the "
-                "number of GPUs does not matter.",
+            "Your global batch is that of the recipe, so the rate stays, too: the "
+            "number of GPUs does not matter.": (256, 0.8, 2048, 0.8),
+            "The rate goes with the global batch, not with the number of GPUs: "
+            "compare it with the recipe's 256.": (256, 0.8, 2048, 6.4),
+            "Hers is eight times the recipe's batch; by the rule the rate grows "
+            "with it.": (256, 0.1, 2048, 0.1),
+            "The loader's number is the share of one process; the global batch is "
+            "that of all 8 together.": (32, 0.1, 256, 0.1),
+            "Her loader's 256 is the share of one process, and there are 8.": (
+                256,
+                0.1,
+                256,
+                0.1,
             ),
-            (
-                (256, 0.8, 2048, 6.4),
-                "The rate goes with the global batch, not with the number of GPUs: "
-                "compare it with the recipe's 256.",
+            "You take the recipe for one of 8 GPUs; it speaks of a batch of 256.": (
+                256,
+                0.0125,
+                2048,
+                0.1,
             ),
-            (
-                (256, 0.1, 2048, 0.1),
-                "Hers is eight times the recipe's batch; by the rule the rate grows "
-                "with it.",
-            ),
-            (
-                (32, 0.1, 256, 0.1),
-                "The loader's number is the share of one process; the global batch is "
-                "that of all 8 together.",
-            ),
-            (
-                (256, 0.1, 256, 0.1),
-                "Her loader's 256 is the share of one process, and there are 8.",
-            ),
-            (
-                (256, 0.0125, 2048, 0.1),
-                "You take the recipe for one of 8 GPUs; it speaks of a batch of 256.",
-            ),
-        ],
+        },
     ),
     "11.2": Exercise(
         right=_merge,
-        wrong=[
-            (
-                lambda gradients, counts: torch.stack(list(gradients)).mean(dim=0),
-                "That is the plain mean: it lets a picture of a small share count for "
-                "more.",
+        wrong={
+            "That is the plain mean: it lets a picture of a small share count for "
+            "more.": (
+                lambda gradients, counts: torch.stack(list(gradients)).mean(dim=0)
             ),
-            (
-                lambda gradients, counts: _merge(gradients, counts) * sum(counts),
-                "Divide by the number of all pictures in the end.",
+            "Divide by the number of all pictures in the end.": (
+                lambda gradients, counts: _merge(gradients, counts) * sum(counts)
             ),
-            (
+            "You divide by the number of shares; divide by that of the pictures.": (
                 lambda gradients, counts: (
                     _merge(gradients, counts) * sum(counts) / len(counts)
-                ),
-                "You divide by the number of shares; divide by that of the pictures.",
+                )
             ),
-            (
-                lambda gradients, counts: torch.stack(list(gradients)).sum(dim=0),
-                "That is a sum of means: weight each by the pictures behind it.",
+            "That is a sum of means: weight each by the pictures behind it.": (
+                lambda gradients, counts: torch.stack(list(gradients)).sum(dim=0)
             ),
-            (
+            "Each gradient is a mean already: make it a sum again, times its "
+            "count, before you add.": (
                 lambda gradients, counts: (
                     torch.stack(list(gradients)).sum(dim=0) / sum(counts)
-                ),
-                "Each gradient is a mean already: make it a sum again, times its "
-                "count, before you add.",
+                )
             ),
-        ],
+        },
         look_at=_tried_merge,
     ),
     "11.3": Exercise(
         right=_deal,
-        wrong=[
-            (
+        wrong={
+            "Some processes get fewer: where pictures do not suffice, go on from "
+            "the first again.": (
                 lambda pictures, world_size, rank: list(
                     range(rank, pictures, world_size)
-                ),
-                "Some processes get fewer: where pictures do not suffice, go on from "
-                "the first again.",
+                )
             ),
-            (
+            "Pictures are left over and nobody sees them: round the share up.": (
                 lambda pictures, world_size, rank: [
                     rank + k * world_size for k in range(pictures // world_size)
-                ],
-                "Pictures are left over and nobody sees them: round the share up.",
+                ]
             ),
-            (
+            "Some of these numbers are too large: after the last picture comes "
+            "the first again.": (
                 lambda pictures, world_size, rank: [
                     rank + k * world_size
                     for k in range(math.ceil(pictures / world_size))
-                ],
-                "Some of these numbers are too large: after the last picture comes "
-                "the first again.",
+                ]
             ),
-            (
-                _in_blocks,
-                "Those are blocks of neighbours; deal like cards, one to each in turn.",
+            "Those are blocks of neighbours; deal like cards, one to each in turn.": _in_blocks,
+            "Every process gets everything: that is N times the same work.": (
+                lambda pictures, world_size, rank: list(range(pictures))
             ),
-            (
-                lambda pictures, world_size, rank: list(range(pictures)),
-                "Every process gets everything: that is N times the same work.",
-            ),
-        ],
+        },
         look_at=lambda deal: [deal(*case) for case in DEALS],
     ),
     "11.4": Exercise(
         right=_merge_statistics,
-        wrong=[
-            (
-                lambda means, variances: (means.mean(), variances.mean()),
-                "The mean of the variances leaves out how far the means lie apart.",
+        wrong={
+            "The mean of the variances leaves out how far the means lie apart.": (
+                lambda means, variances: (means.mean(), variances.mean())
             ),
-            (
-                lambda means, variances: (means.mean(), (variances + means**2).mean()),
-                "That is the mean of squares: subtract the squared mean.",
+            "That is the mean of squares: subtract the squared mean.": (
+                lambda means, variances: (means.mean(), (variances + means**2).mean())
             ),
-            (
+            "Close: here `var` has to divide by the number of shares, not by one "
+            "less (correction=0).": (
                 lambda means, variances: (
                     means.mean(),
                     variances.mean() + means.var(),
-                ),
-                "Close: here `var` has to divide by the number of shares, not by one "
-                "less (correction=0).",
+                )
             ),
-            (
-                lambda means, variances: (means.mean(), means.var(correction=0)),
-                "That is how the means differ; within a share values differ, too.",
+            "That is how the means differ; within a share values differ, too.": (
+                lambda means, variances: (means.mean(), means.var(correction=0))
             ),
-            (
+            "That is the standard deviation; the variance is asked for.": (
                 lambda means, variances: (
                     means.mean(),
                     _merge_statistics(means, variances)[1].sqrt(),
-                ),
-                "That is the standard deviation; the variance is asked for.",
+                )
             ),
-        ],
+        },
         look_at=_tried_statistics,
     ),
     "11.5": Exercise(
         right=_talking,
-        wrong=[
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 8,
-                "The link is counted in bits and the weights in bytes: a factor of 8.",
+        wrong={
+            "The link is counted in bits and the weights in bytes: a factor of 8.": (
+                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 8
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 4,
-                "Each weight has 4 bytes.",
+            "Each weight has 4 bytes.": (
+                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 4
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 2,
-                "The gradient goes round twice: once to add up, once to hand out.",
+            "The gradient goes round twice: once to add up, once to hand out.": (
+                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 2
             ),
-            (
+            "A GPU need not send what it has itself: a factor (n - 1) / n.": (
                 lambda weights, n, gigabits: (
                     _talking(weights, n, gigabits) * n / (n - 1)
-                ),
-                "A GPU need not send what it has itself: a factor (n - 1) / n.",
+                )
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) * n,
-                "You multiply by n - 1: the pieces are the smaller the more GPUs there "
-                "are, so divide by n.",
+            "You multiply by n - 1: the pieces are the smaller the more GPUs there "
+            "are, so divide by n.": (
+                lambda weights, n, gigabits: _talking(weights, n, gigabits) * n
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) * 1e9,
-                "A gigabit is a thousand million bits.",
+            "A gigabit is a thousand million bits.": (
+                lambda weights, n, gigabits: _talking(weights, n, gigabits) * 1e9
             ),
-        ],
+        },
         look_at=lambda talking: [
             talking(25_000_000, 8, 10),
             talking(138_000_000, 2, 100),
@@ -290,34 +261,16 @@ EXERCISES = {
     ),
     "11.6": Exercise(
         right=_remaining,
-        wrong=[
-            (
-                _remaining_to_the_end,
-                "The last global batch is not full: leave it out.",
-            ),
-            (
-                _remaining_in_blocks,
-                "The right batches, dealt out in blocks: deal like cards, with a step "
-                "of world_size.",
-            ),
-            (
-                _remaining_by_share,
-                "You deal out first and cut batches of the global size from each hand: "
-                "cut global batches first, then deal out each of them.",
-            ),
-            (
-                _remaining_late,
-                "One batch is missing: `steps` are done, so go on with number `steps`.",
-            ),
-            (
-                _all_batches,
-                "That is the whole epoch: the first `steps` batches are done.",
-            ),
-            (
-                _whole_batches,
-                "Every process sees the whole batch: deal it out.",
-            ),
-        ],
+        wrong={
+            "The last global batch is not full: leave it out.": _remaining_to_the_end,
+            "The right batches, dealt out in blocks: deal like cards, with a step "
+            "of world_size.": _remaining_in_blocks,
+            "You deal out first and cut batches of the global size from each hand: "
+            "cut global batches first, then deal out each of them.": _remaining_by_share,
+            "One batch is missing: `steps` are done, so go on with number `steps`.": _remaining_late,
+            "That is the whole epoch: the first `steps` batches are done.": _all_batches,
+            "Every process sees the whole batch: deal it out.": _whole_batches,
+        },
         look_at=lambda remaining: [remaining(list(ORDER), *case) for case in RESUMED],
     ),
 }

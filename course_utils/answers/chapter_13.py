@@ -19,7 +19,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Exercise, Mistakes
 
 Batches = list[tuple[Tensor, Tensor]]
 Part = tuple[Tensor, Tensor]
@@ -403,203 +403,170 @@ class _Counted(Exercise):
 EXERCISES = {
     "13.1": Exercise(
         right=784,
-        wrong=[
-            (400, "That is what the layer was made for; the pictures bring another."),
-            (64, "That is the number of pictures in the batch; no layer knows it."),
-            (120, "That is how many numbers the layer gives out."),
-            ((784, 120), "Only the first number is asked for."),
-        ],
+        wrong={
+            "That is what the layer was made for; the pictures bring another.": 400,
+            "That is the number of pictures in the batch; no layer knows it.": 64,
+            "That is how many numbers the layer gives out.": 120,
+            "Only the first number is asked for.": (784, 120),
+        },
     ),
     "13.2": Exercise(
         right=[3, 5, 1, 2, 4],
-        wrong=[
-            (
-                [5, 3, 1, 2, 4],
-                "A and B have changed places: which of the two begins at ln 2?",
-            ),
-            (
-                [3, 5, 2, 1, 4],
-                "C and D have changed places: what makes a validation too good?",
-            ),
-            (
-                [3, 5, 1, 4, 2],
-                "D and E have changed places: which mistake holds on to memory?",
-            ),
-            (
-                [3, 1, 5, 2, 4],
-                "B and C have changed places: a loss has a lowest value.",
-            ),
-        ],
+        wrong={
+            "A and B have changed places: which of the two begins at ln 2?": [
+                5,
+                3,
+                1,
+                2,
+                4,
+            ],
+            "C and D have changed places: what makes a validation too good?": [
+                3,
+                5,
+                2,
+                1,
+                4,
+            ],
+            "D and E have changed places: which mistake holds on to memory?": [
+                3,
+                5,
+                1,
+                4,
+                2,
+            ],
+            "B and C have changed places: a loss has a lowest value.": [3, 1, 5, 2, 4],
+        },
     ),
     "13.3": Exercise(
         right=lambda photo: photo.permute(2, 0, 1).flip(0),
-        wrong=[
-            (
-                lambda photo: photo.permute(2, 0, 1),
-                "The axes are right, and blue is still first: faces stay blue.",
+        wrong={
+            "The axes are right, and blue is still first: faces stay blue.": (
+                lambda photo: photo.permute(2, 0, 1)
             ),
-            (
-                lambda photo: photo.flip(2),
-                "Red is first now, and the colours are still the last axis.",
+            "Red is first now, and the colours are still the last axis.": (
+                lambda photo: photo.flip(2)
             ),
-            (
-                lambda photo: photo.reshape(3, *photo.shape[:2]).flip(0),
-                "The shape is right and the photo is torn: reshape moves no axis.",
+            "The shape is right and the photo is torn: reshape moves no axis.": Mistakes(
+                [
+                    lambda photo: photo.reshape(3, *photo.shape[:2]).flip(0),
+                    lambda photo: photo.reshape(3, *photo.shape[:2]),
+                ]
             ),
-            (
-                lambda photo: photo.reshape(3, *photo.shape[:2]),
-                "The shape is right and the photo is torn: reshape moves no axis.",
+            "Rows and columns have changed places: the photo lies on its side.": (
+                lambda photo: photo.permute(2, 1, 0).flip(0)
             ),
-            (
-                lambda photo: photo.permute(2, 1, 0).flip(0),
-                "Rows and columns have changed places: the photo lies on its side.",
+            "You have turned round the rows: the photo stands on its head.": (
+                lambda photo: photo.flip(0).permute(2, 0, 1)
             ),
-            (
-                lambda photo: photo.flip(0).permute(2, 0, 1),
-                "You have turned round the rows: the photo stands on its head.",
+            "Left and right have changed places, and blue is still first.": (
+                lambda photo: photo.permute(2, 0, 1).flip(2)
             ),
-            (
-                lambda photo: photo.permute(2, 0, 1).flip(2),
-                "Left and right have changed places, and blue is still first.",
-            ),
-        ],
+        },
         look_at=_seen_by_torch,
     ),
     "13.4": Exercise(
         right=lambda model, images, labels: _still(_slopes(model, images, labels)),
-        wrong=[
-            (
+        wrong={
+            "Some have a slope that is 0 everywhere: they stand still, too.": (
                 lambda model, images, labels: [
                     name
                     for name, grad in _slopes(model, images, labels).items()
                     if grad is None
-                ],
-                "Some have a slope that is 0 everywhere: they stand still, too.",
+                ]
             ),
-            (
+            "Some have no slope at all: their .grad is None.": (
                 lambda model, images, labels: [
                     name
                     for name, grad in _slopes(model, images, labels).items()
                     if grad is not None and not grad.any()
-                ],
-                "Some have no slope at all: their .grad is None.",
+                ]
             ),
-            (
+            "A slope from earlier has misled you: forget the old ones first.": (
                 lambda model, images, labels: _still(
                     _slopes(model, images, labels, clear=False)
-                ),
-                "A slope from earlier has misled you: forget the old ones first.",
+                )
             ),
-            (
+            "These are the ones that do move.": (
                 lambda model, images, labels: [
                     name
                     for name, grad in _slopes(model, images, labels).items()
                     if grad is not None and grad.any()
-                ],
-                "These are the ones that do move.",
+                ]
             ),
-            (
+            "Those were told to stand still; others do it without being told.": (
                 lambda model, images, labels: [
                     name for name, p in model.named_parameters() if not p.requires_grad
-                ],
-                "Those were told to stand still; others do it without being told.",
+                ]
             ),
-            (
+            "Slopes of +1 and -1 add up to 0, and both weights move.": (
                 lambda model, images, labels: [
                     name
                     for name, grad in _slopes(model, images, labels).items()
                     if grad is None or grad.sum() == 0
-                ],
-                "Slopes of +1 and -1 add up to 0, and both weights move.",
+                ]
             ),
-        ],
+        },
         look_at=_tried_on_odd,
     ),
     "13.5": Exercise(
         right=_look,
-        wrong=[
-            (
-                lambda model, loader: _look(model, loader, graph=True),
-                "The answers still record a graph: what did you forget to switch off?",
+        wrong={
+            "The answers still record a graph: what did you forget to switch off?": (
+                lambda model, loader: _look(model, loader, graph=True)
             ),
-            (
-                lambda model, loader: _look(model, loader, mode=True),
-                "The answer for a picture depends on its batch: which mode is this?",
+            "The answer for a picture depends on its batch: which mode is this?": (
+                lambda model, loader: _look(model, loader, mode=True)
             ),
-            (
-                lambda model, loader: _look(model, loader, restore=False),
-                "The model came in train mode and was left in eval mode.",
+            "The model came in train mode and was left in eval mode.": (
+                lambda model, loader: _look(model, loader, restore=False)
             ),
-            (
-                lambda model, loader: _left_in_train(model, loader),
-                "The model came in eval mode and was left in train mode.",
+            "The model came in eval mode and was left in train mode.": (
+                lambda model, loader: _left_in_train(model, loader)
             ),
-            (
-                lambda model, loader: _look(model, loader[:-1]),
-                "The last, smaller batch is missing.",
+            "The last, smaller batch is missing.": (
+                lambda model, loader: _look(model, loader[:-1])
             ),
-            (
-                lambda model, loader: _look(model, loader).argmax(dim=1),
-                "These are the classes; the answers themselves are wanted.",
+            "These are the classes; the answers themselves are wanted.": (
+                lambda model, loader: _look(model, loader).argmax(dim=1)
             ),
-        ],
+        },
         look_at=_looked,
     ),
     "13.6": _Counted(
         right=_Program(),
-        wrong=[
-            (
-                _Program("channels"),
-                "It stops at the second convolution: how many maps come in?",
+        wrong={
+            "It stops at the second convolution: how many maps come in?": _Program(
+                "channels"
             ),
-            (
-                _Program("schedule"),
-                "The rate falls within the first epoch: print it after each batch.",
+            "The rate falls within the first epoch: print it after each batch.": _Program(
+                "schedule"
             ),
-            (
-                _Program("no eval"),
-                "While it measures, layers are in train mode: a picture is judged by "
-                "its neighbours.",
+            "While it measures, layers are in train mode: a picture is judged by "
+            "its neighbours.": _Program("no eval"),
+            "The losses in your list still carry a graph: add plain numbers.": _Program(
+                "kept"
             ),
-            (
-                _Program("kept"),
-                "The losses in your list still carry a graph: add plain numbers.",
+            "The loss stays near ln 4: do the labels follow the shuffled pictures?": _Program(
+                "labels"
             ),
-            (
-                _Program("labels"),
-                "The loss stays near ln 4: do the labels follow the shuffled pictures?",
+            "The test pictures choose the epoch: look at them once, at the end.": _Program(
+                "test"
             ),
-            (
-                _Program("test"),
-                "The test pictures choose the epoch: look at them once, at the end.",
+            "The weights that come back are not those of the best epoch: are they "
+            "a copy?": _Program("best"),
+            "From the second epoch on it trains in eval mode: say train() again.": _Program(
+                "no train"
             ),
-            (
-                _Program("best"),
-                "The weights that come back are not those of the best epoch: are they "
-                "a copy?",
+            "It records a graph while it measures, which costs time and memory.": _Program(
+                "graph"
             ),
-            (
-                _Program("no train"),
-                "From the second epoch on it trains in eval mode: say train() again.",
+            "The rate never falls: do optimizer and scheduler still take steps?": _Program(
+                "no schedule"
             ),
-            (
-                _Program("graph"),
-                "It records a graph while it measures, which costs time and memory.",
-            ),
-            (
-                _Program("no schedule"),
-                "The rate never falls: do optimizer and scheduler still take steps?",
-            ),
-            (
-                _Program("no sum"),
-                "The mean loss is 0: nobody adds to the running loss.",
-            ),
-            (
-                _Program("reported"),
-                "The last number is not the accuracy on the test part of the model "
-                "that comes back.",
-            ),
-        ],
+            "The mean loss is 0: nobody adds to the running loss.": _Program("no sum"),
+            "The last number is not the accuracy on the test part of the model "
+            "that comes back.": _Program("reported"),
+        },
         look_at=_heard,
     ),
 }
