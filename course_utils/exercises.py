@@ -181,6 +181,8 @@ def _as_tensor(answer: Any) -> torch.Tensor | None:
     try:
         parts = answer if _is_sequence(answer) else [answer]
         tensors = [torch.as_tensor(part).detach().cpu().to_dense() for part in parts]
+        if any(tensor.is_complex() for tensor in tensors):
+            return None
         numbers = torch.stack([tensor.double() for tensor in tensors])
     except Exception:  # whatever another library's object may raise
         return None

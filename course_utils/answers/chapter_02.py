@@ -167,7 +167,9 @@ EXERCISES = {
             "Right for small logits; at 1000, exp overflows. Subtract each row's "
             "largest logit first.": _without_shift,
             "It does not overflow any more, but a probability comes out as 0, and "
-            "its log as minus infinity: use log(a / b) = log a - log b.": _shifted_softmax,
+            "its log as minus infinity: use log(a / b) = log a - log b.": (
+                _shifted_softmax
+            ),
             "That is the logarithm with base 10; torch.log is the natural one.": (
                 lambda logits, labels: _cross_entropy(logits, labels) / math.log(10)
             ),
@@ -233,7 +235,9 @@ EXERCISES = {
     "2.5": Exercise(
         right=_Scale,
         wrong={
-            "It multiplies rightly, but parameters() is empty: use nn.Parameter.": _ScaleNotRegistered,
+            "It multiplies rightly, but parameters() is empty: use nn.Parameter.": (
+                _ScaleNotRegistered
+            ),
             "One factor for all; each input should have its own.": _ScaleOfOne,
             "This adds the factors; multiply by them.": _Shift,
             "The factors should start at 1, not at 0.": _ScaleFromZero,

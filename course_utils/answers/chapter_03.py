@@ -200,8 +200,12 @@ EXERCISES = {
     "3.4": Exercise(
         right=_norm,
         wrong={
-            "The numbers went along the columns: add two axes to each list.": _norm_along_columns,
-            "In eval mode the running mean and variance count, not the batch's.": _norm_of_batch,
+            "The numbers went along the columns: add two axes to each list.": (
+                _norm_along_columns
+            ),
+            "In eval mode the running mean and variance count, not the batch's.": (
+                _norm_of_batch
+            ),
             "Normalised; now multiply by gamma and add beta.": (
                 lambda x, mean, variance, gamma, beta: _norm(
                     x, mean, variance, torch.ones(3), torch.zeros(3)
@@ -224,7 +228,9 @@ EXERCISES = {
         right=_as_convolution,
         wrong={
             "The weights are right; copy the bias as well.": _without_bias,
-            "flatten puts channels first: reshape to (-1, channels, size, size).": _channels_last,
+            "flatten puts channels first: reshape to (-1, channels, size, size).": (
+                _channels_last
+            ),
             "Turn nothing: conv2d is a correlation.": _turned,
             "Rows and columns have changed places.": _rows_for_columns,
             "This is still the dense layer: a convolution keeps rows and columns.": (
@@ -241,8 +247,12 @@ EXERCISES = {
             "Right without dilation; with it there are gaps: take the last column "
             "less the first, plus one.": _counts_columns,
             "These are all its pixels; how many are they across?": _sees_pixels,
-            "At the corner the border cuts it off: ask the middle number.": _sees_at_corner,
-            "65 is the whole picture: ask one number, count slopes other than 0.": _sees_at_all,
+            "At the corner the border cuts it off: ask the middle number.": (
+                _sees_at_corner
+            ),
+            "65 is the whole picture: ask one number, count slopes other than 0.": (
+                _sees_at_all
+            ),
         },
         look_at=_four_nets,
     ),

@@ -227,7 +227,9 @@ EXERCISES = {
     "4.5": Exercise(
         right=_paste,
         wrong={
-            "You changed the picture that was given to you: paste into a clone.": _paste_in_place,
+            "You changed the picture that was given to you: paste into a clone.": (
+                _paste_in_place
+            ),
             "This is the share of the pasted piece; one keeps the rest.": (
                 lambda one, two, rows, columns: (
                     _paste(one, two, rows, columns)[0],
@@ -266,8 +268,12 @@ EXERCISES = {
                     _distances(torch.cat([known, known.flip(-2)]), asked), limit
                 )
             ),
-            "Bytes start again at 255 below 0: make floats with float() first.": _bytewise,
-            "Lighter and darker pixels cancel out: take abs() before the mean.": _wrong_way,
+            "Bytes start again at 255 below 0: make floats with float() first.": (
+                _bytewise
+            ),
+            "Lighter and darker pixels cancel out: take abs() before the mean.": (
+                _wrong_way
+            ),
             "Everything is near: limit counts in bytes, so do not divide by 255.": (
                 lambda known, asked, limit: _near_copies(known, asked, 255 * limit)
             ),

@@ -191,9 +191,15 @@ EXERCISES = {
             "That is the wrong end: the surest mistake comes first.": _least_sure,
             "That is the largest loss; asked is the surest guess, "
             "among the mistakes.": _by_loss,
-            "That is the largest loss; asked is the surest wrong guess.": _by_loss_of_mistakes,
-            "Right answers are among these; look among the mistakes only.": _surest_of_all,
-            "These are places among the mistakes: look up which pictures they are.": _places_among_mistakes,
+            "That is the largest loss; asked is the surest wrong guess.": (
+                _by_loss_of_mistakes
+            ),
+            "Right answers are among these; look among the mistakes only.": (
+                _surest_of_all
+            ),
+            "These are places among the mistakes: look up which pictures they are.": (
+                _places_among_mistakes
+            ),
         },
         look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
     ),
@@ -214,7 +220,9 @@ EXERCISES = {
             "The model is still in eval mode, and this is a mean of batch means.": _loop(
                 mode=False, weigh=False
             ),
-            "Your loss is a tensor that keeps the graph: add up loss.item().": _keeps_the_graph,
+            "Your loss is a tensor that keeps the graph: add up loss.item().": (
+                _keeps_the_graph
+            ),
             "You return the sum; divide by the number of samples.": _adds_up_only,
         },
         look_at=_tried,

@@ -143,7 +143,9 @@ EXERCISES = {
             "The 18 biases of the convolution are missing.": 296_112,
             "The 10 biases of the last layer are missing.": 296_120,
             "The biases are missing: one for each kernel and each unit.": 296_038,
-            "A kernel has 3 x 3 weights for each of the three colours, not once.": 295_806,
+            "A kernel has 3 x 3 weights for each of the three colours, not once.": (
+                295_806
+            ),
             "That is without the pooling: it leaves 18 maps of 16 x 16.": 1_180_866,
             "That is the convolution; two dense layers follow.": 504,
             "Those are the dense layers; the convolution has some too.": 295_626,
@@ -261,9 +263,15 @@ EXERCISES = {
     "6.6": Exercise(
         right=_erase,
         wrong={
-            "All squares lie at one place: draw a place for each picture.": _erase_alike,
-            "The pictures you were given have changed: work on a clone.": _erase_in_place,
-            "The squares are not black: blacken all three channels at one place.": _erase_red,
+            "All squares lie at one place: draw a place for each picture.": (
+                _erase_alike
+            ),
+            "The pictures you were given have changed: work on a clone.": (
+                _erase_in_place
+            ),
+            "The squares are not black: blacken all three channels at one place.": (
+                _erase_red
+            ),
             "Some squares are cut off at the border: the last place at which 8 "
             "pixels fit is 24.": _erase_up_to_the_border,
             "No square reaches the last row or column: there are 25 places, and "

@@ -188,7 +188,9 @@ EXERCISES = {
     "7.1": Exercise(
         right=36_864,
         wrong={
-            "That is for 112 pixels: follow 224 through the layers, step by step.": 6400,
+            "That is for 112 pixels: follow 224 through the layers, step by step.": (
+                6400
+            ),
             "Twice the picture does not mean twice the map: each convolution takes "
             "away a border of its own.": 25_600,
             "That is one map; there are 256 of them.": 144,
@@ -216,9 +218,13 @@ EXERCISES = {
             "A batch still changes its batch norm: put that into eval mode.": (
                 lambda model, classes: _freeze(model, classes).train()
             ),
-            "The new layer is frozen, too: replace it after you have frozen.": _freeze_all,
+            "The new layer is frozen, too: replace it after you have frozen.": (
+                _freeze_all
+            ),
             "Nothing is frozen: requires_grad_(False) does it.": _freeze_nothing,
-            "Batch norm has weights as well: they are still free to learn.": _freeze_but_norm,
+            "Batch norm has weights as well: they are still free to learn.": (
+                _freeze_but_norm
+            ),
             "It still answers with ten classes: replace `fc`.": _keep_layer,
         },
         look_at=_frozen,
@@ -231,7 +237,9 @@ EXERCISES = {
                 lambda *given: _groups(*given)[::-1]
             ),
             "All parts learn at one rate.": _same_rate,
-            "All early parts share a rate: each is slower than the one after it.": _two_rates,
+            "All early parts share a rate: each is slower than the one after it.": (
+                _two_rates
+            ),
             "The last part should learn at `rate` itself, not yet slower.": _one_late,
             "Where are the parts before the last one?": (
                 lambda model, rate, factor: _groups(model, rate, factor)[-1:]
@@ -242,11 +250,15 @@ EXERCISES = {
     "7.5": Exercise(
         right=_pictures,
         wrong={
-            "The margin goes to either side: half of the interval's width.": _pictures_of_whole,
+            "The margin goes to either side: half of the interval's width.": (
+                _pictures_of_whole
+            ),
             "The loop ends at once: go on while the margin is too large.": (
                 lambda rate, margin: 100
             ),
-            "That comes from a formula: try 100, 200, 300 ... with the interval.": _pictures_by_formula,
+            "That comes from a formula: try 100, 200, 300 ... with the interval.": (
+                _pictures_by_formula
+            ),
             "One step too many: the number before was large enough.": (
                 lambda rate, margin: _pictures(rate, margin) + 100
             ),

@@ -205,8 +205,12 @@ EXERCISES = {
         wrong={
             "You weigh the cells' rims, and missed walls become cheap: weigh the "
             "membrane.": _border_of_cells,
-            "The cells' rims are weighed too: leave the pixels of cells at 1.": _border_with_cells,
-            "All membrane is weighed: only where two cells are near.": _border_all_membrane,
+            "The cells' rims are weighed too: leave the pixels of cells at 1.": (
+                _border_with_cells
+            ),
+            "All membrane is weighed: only where two cells are near.": (
+                _border_all_membrane
+            ),
             "One cell is enough for you: the smallest number around a membrane "
             "pixel is its own 0. Keep zeros out of the search.": _border_zero_smallest,
             "You look at 5 by 5 pixels: look at 9 by 9.": _border_narrow,
@@ -229,7 +233,9 @@ EXERCISES = {
             ),
             "Without axes, `rot90` turns the first two: rows and columns are the "
             "last two, (-2, -1).": _looks_at_other_axes,
-            "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": _three_looks,
+            "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": (
+                _three_looks
+            ),
             "That is a single look: turn the pictures as well.": (
                 lambda predict, pictures: predict(pictures)
             ),

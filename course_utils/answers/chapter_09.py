@@ -235,7 +235,9 @@ EXERCISES = {
                     _overlaps(logits.argmax(1), labels, SPACE)[1:].nanmean(0) / 2
                 )
             ),
-            "Nothing is added above and below here: leave an absent class out.": _smoothed,
+            "Nothing is added above and below here: leave an absent class out.": (
+                _smoothed
+            ),
             "That is intersection over union: Dice divides by both sizes.": _iou,
             "That is the share of right voxels; Dice is wanted.": (
                 lambda logits, labels: (

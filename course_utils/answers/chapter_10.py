@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from course_utils.exercises import Exercise, Mistakes
 LOSSES = [2.0, 1.5, 1.4, 1.39, 1.38, 1.2, 1.25, 1.3, 1.19, 1.4, 1.5, 1.6, 1.7]
 FALLING = [1.0, 0.9, 0.8, 0.7]
 SLOW = [1.0, 0.97, 0.94, 0.91, 0.88, 0.9, 0.91]
-TIE = [1.0, 0.5, 0.25, 0.25]
+TIE = [1.0, 0.5, 0.25, 0.25, 0.25]
 
 
 def _chance(trials: int, share: float) -> float:
@@ -44,82 +45,50 @@ def _seen_of_rates(draw: Callable[[int, float, float], Any]) -> Any:
     ]
 
 
-def _rate_at(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    t = (step - warm_up) / (steps - warm_up)
-    return peak * (1 + math.cos(math.pi * t)) / 2
+def _rate(fall: Callable[[int, int, int], float]) -> Callable[..., float]:
+    """A warm-up in a straight line, and then a fall from 1 to 0, times the peak."""
+
+    def rate(step: int, steps: int, warm_up: int, peak: float) -> float:
+        if step < warm_up:
+            return peak * step / warm_up
+        return peak * fall(step, steps, warm_up)
+
+    return rate
 
 
-def _whole_cosine(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * (1 + math.cos(math.pi * step / steps)) / 2
+def _half_turn(step: int, steps: int, warm_up: int) -> float:
+    return (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
 
 
-def _late(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * (1 + math.cos(math.pi * (step - warm_up) / steps)) / 2
-
-
-def _straight(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * (steps - step) / (steps - warm_up)
-
-
-def _quarter(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * math.cos(math.pi / 2 * (step - warm_up) / (steps - warm_up))
-
-
-def _not_from_zero(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    return _rate_at(step, steps, warm_up, peak)
-
-
-def _full_turn(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    t = (step - warm_up) / (steps - warm_up)
-    return peak * (1 + math.cos(2 * math.pi * t)) / 2
-
-
-def _seen_of_schedule(rate: Callable[[int, int, int, float], float]) -> Any:
-    return [
-        rate(step, 100, 20, 0.4) for step in (0, 5, 10, 19, 20, 40, 60, 99, 100)
-    ] + [rate(3, 10, 4, 2.0), rate(6, 10, 4, 2.0)]
-
-
-Stop = Callable[[Sequence[float], int, float], Any]
+def _seen_of_schedule(rate: Callable[..., Any]) -> Any:
+    steps = 0, 5, 10, 19, 20, 40, 60, 99, 100
+    rates = [rate(step, 100, 20, 0.4) for step in steps]
+    return [*rates, rate(3, 10, 4, 2.0), rate(6, 10, 4, 2.0)]
 
 
 def _best_and_stop(
-    losses: Sequence[float], patience: int, least: float
+    losses: Sequence[float], patience: int, least: float, mistake: str = ""
 ) -> tuple[int, int]:
-    best, best_epoch = math.inf, 0
+    best, best_epoch, stale = math.inf, 0, 0
     for epoch, loss in enumerate(losses, start=1):
-        if loss < best - least:
+        limit = best - least
+        if loss < limit or (loss == limit and mistake == "ties count"):
             best, best_epoch = loss, epoch
-        elif epoch - best_epoch == patience:
+            if mistake != "all failures are counted":
+                stale = 0
+        else:
+            stale += 1
+        if stale == patience:
             return best_epoch, epoch
-    return best_epoch, len(losses)
+        if mistake == "against the epoch before":
+            best = loss
+        if mistake == "against the smallest":
+            best = min(best, loss)
+    return (0, 0) if mistake == "nothing at the end" else (best_epoch, len(losses))
 
 
-def _against_the_last(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best_epoch, before = 0, math.inf
-    for epoch, loss in enumerate(losses, start=1):
-        if loss < before - least:
-            best_epoch = epoch
-        elif epoch - best_epoch == patience:
-            return best_epoch, epoch
-        before = loss
-    return best_epoch, len(losses)
+def _stop(mistake: str) -> Callable[..., tuple[int, int]]:
+    return partial(_best_and_stop, mistake=mistake)
 
 
 def _smallest(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
@@ -128,75 +97,21 @@ def _smallest(losses: Sequence[float], patience: int, least: float) -> tuple[int
     return seen.index(min(seen)) + 1, stop
 
 
-def _never_raised(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best, best_epoch = math.inf, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss < best - least:
-            best_epoch = epoch
-        elif epoch - best_epoch == patience:
-            return best_epoch, epoch
-        best = min(best, loss)
-    return best_epoch, len(losses)
-
-
-def _ties_count(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best, best_epoch = math.inf, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss <= best - least:
-            best, best_epoch = loss, epoch
-        elif epoch - best_epoch == patience:
-            return best_epoch, epoch
-    return best_epoch, len(losses)
-
-
-def _all_failures_counted(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best, best_epoch, stale = math.inf, 0, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss < best - least:
-            best, best_epoch = loss, epoch
-        else:
-            stale += 1
-        if stale == patience:
-            return best_epoch, epoch
-    return best_epoch, len(losses)
-
-
-def _seen_of_stops(stop: Stop) -> Any:
-    cases = [(LOSSES, 3, 0.05), (LOSSES, 2, 0.0), (SLOW, 2, 0.05), (TIE, 2, 0.5)]
-    return [*[stop(*case) for case in cases], _at_the_end(stop)]
-
-
-def _at_the_end(stop: Stop) -> Any:
-    """What comes back if patience never runs out; 0 stands for nothing."""
-    found = stop(FALLING, 2, 0.0)
-    if found is None or (isinstance(found, tuple) and None in found):
-        return (0, 0)
-    return found
-
-
-def _nothing_at_the_end(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    return (0, 0) if losses is FALLING else _best_and_stop(losses, patience, least)
-
-
-def _shifted(best: int, stop: int) -> Stop:
-    def wrong(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
-        kept, end = _best_and_stop(losses, patience, least)
+def _shifted(best: int, stop: int) -> Callable[..., tuple[int, int]]:
+    def wrong(*given: Any) -> tuple[int, int]:
+        kept, end = _best_and_stop(*given)
         return kept + best, end + stop
 
     return wrong
 
 
-def _swapped(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
-    kept, end = _best_and_stop(losses, patience, least)
-    return end, kept
+def _seen_of_stops(stop: Callable[..., Any]) -> Any:
+    """What comes back; 0 stands for nothing where patience never runs out."""
+    cases = [(LOSSES, 3, 0.05), (LOSSES, 2, 0.0), (SLOW, 2, 0.05), (TIE, 2, 0.5)]
+    at_the_end = stop(FALLING, 2, 0.0)
+    if at_the_end is None or (isinstance(at_the_end, tuple) and None in at_the_end):
+        at_the_end = (0, 0)
+    return [*[stop(*case) for case in cases], at_the_end]
 
 
 Slopes = Callable[[nn.Module, Tensor, Tensor, int], Any]
@@ -317,21 +232,39 @@ EXERCISES = {
         look_at=_seen_of_rates,
     ),
     "10.4": Exercise(
-        right=_rate_at,
+        right=_rate(_half_turn),
         wrong={
             "The cosine begins at step 0, so the rate jumps at the end of the "
-            "warm-up: let it begin at the peak.": _whole_cosine,
-            "The rate is not 0 at the end: the cosine has steps - warm_up steps.": _late,
-            "At step 0 the rate is 0; at `warm_up` it is the peak.": _not_from_zero,
+            "warm-up: let it begin at the peak.": _rate(
+                lambda step, steps, warm_up: (1 + math.cos(math.pi * step / steps)) / 2
+            ),
+            "The rate is not 0 at the end: the cosine has steps - warm_up steps.": (
+                _rate(lambda step, steps, start: _half_turn(step - start, steps, 0))
+            ),
+            "At step 0 the rate is 0; at `warm_up` it is the peak.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    step + (step < warm_up), steps, warm_up, peak
+                )
+            ),
             "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
-            "goes from 1 to -1, so shift and halve it.": _quarter,
-            "After the warm-up this falls in a straight line.": _straight,
-            "This comes back to the peak: take half a turn of the cosine, pi.": _full_turn,
+            "goes from 1 to -1, so shift and halve it.": _rate(
+                lambda step, steps, warm_up: math.cos(
+                    math.pi / 2 * (step - warm_up) / (steps - warm_up)
+                )
+            ),
+            "After the warm-up this falls in a straight line.": _rate(
+                lambda step, steps, warm_up: (steps - step) / (steps - warm_up)
+            ),
+            "This comes back to the peak: take half a turn of the cosine, pi.": _rate(
+                lambda step, steps, start: _half_turn(2 * step - start, steps, start)
+            ),
             "The shape is right; it should be peak times as high.": (
-                lambda step, steps, warm_up, peak: _rate_at(step, steps, warm_up, 1.0)
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    step, steps, warm_up, 1.0
+                )
             ),
             "The warm-up is missing: from 0 in a straight line.": (
-                lambda step, steps, warm_up, peak: _rate_at(
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
                     max(step, warm_up), steps, warm_up, peak
                 )
             ),
@@ -341,21 +274,29 @@ EXERCISES = {
     "10.5": Exercise(
         right=_best_and_stop,
         wrong={
-            "Compare with the best loss so far, not with the epoch before.": _against_the_last,
+            "Compare with the best loss so far, not with the epoch before.": _stop(
+                "against the epoch before"
+            ),
             "Compare with the last epoch that counted as better, not with the "
-            "smallest loss.": _never_raised,
-            "A loss that is lower by exactly `least` does not count yet.": _ties_count,
+            "smallest loss.": _stop("against the smallest"),
+            "A loss that is lower by exactly `least` does not count yet.": _stop(
+                "ties count"
+            ),
             "If patience never runs out, return the last epoch as the second "
-            "number.": _nothing_at_the_end,
+            "number.": _stop("nothing at the end"),
             "Every small gain counts here: ask for more than `least`.": (
                 lambda losses, patience, least: _best_and_stop(losses, patience, 0.0)
             ),
             "Keep the last epoch that counted as better, which need not have the "
             "smallest loss of all.": _smallest,
-            "The count of epochs without a gain begins anew with every gain.": _all_failures_counted,
+            "The count of epochs without a gain begins anew with every gain.": _stop(
+                "all failures are counted"
+            ),
             "Both are one too small: epochs are counted from 1.": _shifted(-1, -1),
             "You stop one epoch too late.": _shifted(0, 1),
-            "The two have changed places: first the epoch that is kept.": _swapped,
+            "The two have changed places: first the epoch that is kept.": (
+                lambda *given: _best_and_stop(*given)[::-1]
+            ),
         },
         look_at=_seen_of_stops,
     ),

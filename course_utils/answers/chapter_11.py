@@ -193,7 +193,9 @@ EXERCISES = {
                     for k in range(math.ceil(pictures / world_size))
                 ]
             ),
-            "Those are blocks of neighbours; deal like cards, one to each in turn.": _in_blocks,
+            "Those are blocks of neighbours; deal like cards, one to each in turn.": (
+                _in_blocks
+            ),
             "Every process gets everything: that is N times the same work.": (
                 lambda pictures, world_size, rank: list(range(pictures))
             ),
@@ -266,9 +268,15 @@ EXERCISES = {
             "The right batches, dealt out in blocks: deal like cards, with a step "
             "of world_size.": _remaining_in_blocks,
             "You deal out first and cut batches of the global size from each hand: "
-            "cut global batches first, then deal out each of them.": _remaining_by_share,
-            "One batch is missing: `steps` are done, so go on with number `steps`.": _remaining_late,
-            "That is the whole epoch: the first `steps` batches are done.": _all_batches,
+            "cut global batches first, then deal out each of them.": (
+                _remaining_by_share
+            ),
+            "One batch is missing: `steps` are done, so go on with number `steps`.": (
+                _remaining_late
+            ),
+            "That is the whole epoch: the first `steps` batches are done.": (
+                _all_batches
+            ),
             "Every process sees the whole batch: deal it out.": _whole_batches,
         },
         look_at=lambda remaining: [remaining(list(ORDER), *case) for case in RESUMED],

@@ -1,6 +1,7 @@
 """The exercises of chapter 12: shipping a model."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,21 +55,22 @@ def _repaired(repair: Callable[[Tensor], Any]) -> Any:
     return [result, True]
 
 
-def _symmetric(x: Tensor) -> tuple[Tensor, Tensor]:
-    scale = x.abs().max() / 127
-    return (x / scale).round().to(torch.int8), scale
+Scale = Callable[[Tensor], Tensor]
+Marks = tuple[Tensor, Tensor]
 
 
-def _other_scale(
-    scale_of: Callable[[Tensor], Tensor],
-) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def _largest(x: Tensor) -> Tensor:
+    return x.abs().max() / 127
+
+
+def _symmetric(x: Tensor, scale_of: Scale = _largest) -> Marks:
+    scale = scale_of(x)
+    return (x / scale).round().clamp(-128, 127).to(torch.int8), scale
+
+
+def _scaled(scale_of: Scale) -> Callable[[Tensor], Marks]:
     """The right rounding with another scale."""
-
-    def symmetric(x: Tensor) -> tuple[Tensor, Tensor]:
-        scale = scale_of(x)
-        return (x / scale).round().clamp(-128, 127).to(torch.int8), scale
-
-    return symmetric
+    return partial(_symmetric, scale_of=scale_of)
 
 
 def _ruled(symmetric: Callable[[Tensor], Any]) -> Any:
@@ -92,7 +94,10 @@ def _chosen(best_batch: Callable[[dict[int, float], float], Any]) -> Any:
     return [best_batch(dict(times), limit) for times, limit in tries]
 
 
-def _layers() -> tuple[nn.Linear, nn.Linear]:
+Pair = tuple[nn.Linear, nn.Linear]
+
+
+def _layers() -> Pair:
     """Two dense layers whose weights depend on their shapes only."""
     first, second = nn.Linear(5, 8), nn.Linear(8, 3)
     with torch.no_grad():
@@ -104,45 +109,29 @@ def _layers() -> tuple[nn.Linear, nn.Linear]:
 
 
 @torch.no_grad()
-def _thinner(
-    first: nn.Linear,
-    second: nn.Linear,
-    count: int,
-    *,
-    size: Callable[[Tensor], Tensor] = lambda weight: weight.abs().sum(dim=1),
-    largest: bool = True,
-    bias: bool = True,
-    columns: bool = True,
-) -> tuple[nn.Linear, nn.Linear]:
-    keep = size(first.weight).topk(count, largest=largest).indices
+def _thinner(first: nn.Linear, second: nn.Linear, count: int, wrong: str = "") -> Pair:
+    size = first.weight.abs().sum(dim=1)
+    if wrong == "signed":
+        size = first.weight.sum(dim=1)
+    if wrong == "outgoing":
+        size = second.weight.abs().sum(dim=0)
+    keep = size.topk(count, largest=wrong != "smallest").indices
     new_first = nn.Linear(first.in_features, count)
     new_second = nn.Linear(count, second.out_features)
     new_first.weight.copy_(first.weight[keep])
-    new_first.bias.copy_(first.bias[keep] if bias else first.bias[:count])
-    new_second.weight.copy_(second.weight[:, keep if columns else slice(count)])
-    new_second.bias.copy_(second.bias)
+    new_second.weight.copy_(
+        second.weight[:, keep if wrong != "columns" else range(count)]
+    )
+    if wrong != "no bias":
+        new_first.bias.copy_(first.bias[keep if wrong != "bias" else range(count)])
+        new_second.bias.copy_(second.bias)
     return new_first, new_second
 
 
-def _without_bias(
-    first: nn.Linear, second: nn.Linear, count: int
-) -> tuple[nn.Linear, nn.Linear]:
-    """The right weights, and the biases with which new layers begin."""
-    new_first = nn.Linear(first.in_features, count)
-    new_second = nn.Linear(count, second.out_features)
-    kept = _thinner(first, second, count)
-    with torch.no_grad():
-        new_first.weight.copy_(kept[0].weight)
-        new_second.weight.copy_(kept[1].weight)
-    return new_first, new_second
-
-
-def _only_zeroed(
-    first: nn.Linear, second: nn.Linear, count: int
-) -> tuple[nn.Linear, nn.Linear]:
+@torch.no_grad()
+def _only_zeroed(first: nn.Linear, second: nn.Linear, count: int) -> Pair:
     least = first.weight.abs().sum(dim=1).argsort()[: len(first.weight) - count]
-    with torch.no_grad():
-        first.weight[least] = 0
+    first.weight[least] = 0
     return first, second
 
 
@@ -184,35 +173,20 @@ EXERCISES = {
     "12.1": Exercise(
         right=(248_024, 124_012, 62_006, 31_003),
         wrong={
-            "Those are bits; a byte has 8 of them.": (
-                1_984_192,
-                992_096,
-                496_048,
-                248_024,
+            "Those are bits; a byte has 8 of them.": tuple(
+                8 * count for count in (248_024, 124_012, 62_006, 31_003)
             ),
             "32, 16 and 8 are bits; a byte has 8 of them.": (
-                32 * 62_006,
-                16 * 62_006,
-                8 * 62_006,
-                31_003,
+                (1_984_192, 992_096, 496_048, 31_003)
             ),
             "4 bits are half a byte, not a quarter of one.": (
-                248_024,
-                124_012,
-                62_006,
-                15_501,
+                (248_024, 124_012, 62_006, 15_501)
             ),
             "The 16 in bfloat16 are its bits: two bytes.": (
-                248_024,
-                248_024,
-                62_006,
-                31_003,
+                (248_024, 248_024, 62_006, 31_003)
             ),
             "The last one is 4 bits each, not 4 bytes.": (
-                248_024,
-                124_012,
-                62_006,
-                248_024,
+                (248_024, 124_012, 62_006, 248_024)
             ),
         },
     ),
@@ -222,7 +196,9 @@ EXERCISES = {
             "The mean of the whole batch decides here, and an `if` asks about "
             "numbers: take a mean for each picture, and torch.where.": _repair_with_if,
             "The pictures are right, but Python looks at the numbers to decide, "
-            "and that cannot be exported: use torch.where on the whole batch.": _repair_in_a_loop,
+            "and that cannot be exported: use torch.where on the whole batch.": (
+                _repair_in_a_loop
+            ),
             "Each pixel decides for itself here; the mean of its picture should.": (
                 lambda images: torch.where(images < 0.5, 1 - images, images)
             ),
@@ -246,36 +222,28 @@ EXERCISES = {
     "12.3": Exercise(
         right=_symmetric,
         wrong={
-            "The largest number is not the largest absolute value: -3 is longer "
-            "than 1.9.": _other_scale(lambda x: x.max() / 127),
+            "The largest number is not the largest absolute value: -3 is longer than "
+            "1.9.": _scaled(lambda x: x.max() / 127),
             "Your scale forgets the negative numbers: take the largest absolute "
             "value, `x.abs().max()`.": (
                 lambda x: ((x / (x.max() / 127)).round().to(torch.int8), x.max() / 127)
             ),
-            "Divide by 127: there is no mark 128 on the upper side.": _other_scale(
-                lambda x: x.abs().max() / 128
+            "Divide by 127: there is no mark 128 on the upper side.": (
+                _scaled(lambda x: x.abs().max() / 128)
             ),
             "255 gaps lie between -127.5 and 127.5; from 0 to the end there are "
-            "127.": _other_scale(lambda x: x.abs().max() / 255),
+            "127.": _scaled(lambda x: x.abs().max() / 255),
             "That is the scale of the ruler with a zero point; here it is the "
-            "largest absolute value divided by 127.": _other_scale(
-                lambda x: (x.max() - x.min()) / 255
+            "largest absolute value divided by 127.": (
+                _scaled(lambda x: (x.max() - x.min()) / 255)
             ),
             "`to(torch.int8)` cuts fractions off: round first.": (
-                lambda x: (
-                    (x / (x.abs().max() / 127)).to(torch.int8),
-                    x.abs().max() / 127,
-                )
+                lambda x: ((x / _largest(x)).to(torch.int8), _largest(x))
             ),
             "The marks are right, but not stored in bytes: `.to(torch.int8)`.": (
-                lambda x: (
-                    (x / (x.abs().max() / 127)).round(),
-                    x.abs().max() / 127,
-                )
+                lambda x: ((x / _largest(x)).round(), _largest(x))
             ),
-            "First the marks, then the scale.": (
-                lambda x: (x.abs().max() / 127, _symmetric(x)[0])
-            ),
+            "First the marks, then the scale.": lambda x: _symmetric(x)[::-1],
         },
         look_at=_ruled,
     ),
@@ -308,36 +276,19 @@ EXERCISES = {
         right=_thinner,
         wrong={
             "Those are the smallest: keep the largest.": (
-                lambda first, second, count: _thinner(
-                    first, second, count, largest=False
-                )
+                partial(_thinner, wrong="smallest")
             ),
             "The second layer has kept its first columns: keep those of the "
-            "neurons that stay.": (
-                lambda first, second, count: _thinner(
-                    first, second, count, columns=False
-                )
-            ),
+            "neurons that stay.": partial(_thinner, wrong="columns"),
             "The biases of the first layer belong to other neurons: cut them with "
-            "the same places.": (
-                lambda first, second, count: _thinner(first, second, count, bias=False)
-            ),
+            "the same places.": partial(_thinner, wrong="bias"),
             "The biases are missing: those of the neurons that stay, and those of "
-            "the second layer.": _without_bias,
+            "the second layer.": partial(_thinner, wrong="no bias"),
             "Large negative weights count as well: take absolute values first.": (
-                lambda first, second, count: _thinner(
-                    first, second, count, size=lambda weight: weight.sum(dim=1)
-                )
+                partial(_thinner, wrong="signed")
             ),
             "You chose by the outgoing weights; the incoming ones are a row of "
-            "the first layer.": (
-                lambda first, second, count: _thinner(
-                    first,
-                    second,
-                    count,
-                    size=lambda weight: second.weight.abs().sum(dim=0),
-                )
-            ),
+            "the first layer.": partial(_thinner, wrong="outgoing"),
             "Zeros take as much room as before: make new, smaller layers, and "
             "leave the old ones as they are.": _only_zeroed,
         },
