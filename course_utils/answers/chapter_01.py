@@ -79,8 +79,8 @@ EXERCISES = {
         right=_checkerboard,
         wrong={
             "The top left square should be 0.": (lambda size: 1 - _checkerboard(size)),
-            "These are stripes: rows and columns must both count.": Mistakes(
-                [_stripes, lambda size: _stripes(size).T]
+            "These are stripes: rows and columns must both count.": (
+                Mistakes([_stripes, lambda size: _stripes(size).T])
             ),
             "Good for odd sizes, but with an even size every row starts alike.": (
                 lambda size: (torch.arange(size * size) % 2).reshape(size, size)

@@ -122,46 +122,22 @@ EXERCISES = {
         right=(True, False, True, False, False),
         wrong={
             "(a): a car that drives the other way is still a car.": (
-                False,
-                False,
-                True,
-                False,
-                False,
+                (False, False, True, False, False)
             ),
             "(b): turned by half a turn, a 6 is read as a 9.": (
-                True,
-                True,
-                True,
-                False,
-                False,
+                (True, True, True, False, False)
             ),
             "(c): seen from above there is no up or down.": (
-                True,
-                False,
-                False,
-                False,
-                False,
+                (True, False, False, False, False)
             ),
             "(d): ripe means red; a shifted colour may say green.": (
-                True,
-                False,
-                True,
-                True,
-                False,
+                (True, False, True, True, False)
             ),
             "(e): mirrored, the heart lies on the right, and the label says left.": (
-                True,
-                False,
-                True,
-                False,
-                True,
+                (True, False, True, False, True)
             ),
             "All five the other way round: True means that the label stays right.": (
-                False,
-                True,
-                False,
-                True,
-                True,
+                (False, True, False, True, True)
             ),
         },
     ),

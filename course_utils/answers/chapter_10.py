@@ -166,8 +166,8 @@ EXERCISES = {
             "A quarter of the pictures is needed, not three quarters.": 7.92,
             "45 % are taken off, and a quarter of the pictures is left.": 6.48,
             "Those are microseconds.": 2_640_000.0,
-            "Savings in percent do not add up: multiply what is left.": Mistakes(
-                [5.76, -3.84]
+            "Savings in percent do not add up: multiply what is left.": (
+                Mistakes([5.76, -3.84])
             ),
         },
     ),

@@ -1,8 +1,7 @@
 """The exercises of chapter 11: many GPUs."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -27,12 +26,6 @@ def _deal(pictures: int, world_size: int, rank: int) -> list[int]:
     return [(rank + k * world_size) % pictures for k in range(share)]
 
 
-def _in_blocks(pictures: int, world_size: int, rank: int) -> list[int]:
-    """Each process gets neighbours instead of every N-th picture."""
-    share = math.ceil(pictures / world_size)
-    return [(rank * share + k) % pictures for k in range(share)]
-
-
 def _merge_statistics(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
     mean = means.mean()
     return mean, (variances + means**2).mean() - mean**2
@@ -43,74 +36,10 @@ def _talking(weights: int, n: int, gigabits: float) -> float:
 
 
 def _remaining(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
+    order: list[int], batch: int, steps: int, world_size: int, rank: int
 ) -> list[list[int]]:
-    return [
-        list(order[step * global_batch : (step + 1) * global_batch][rank::world_size])
-        for step in range(steps, len(order) // global_batch)
-    ]
-
-
-def _remaining_to_the_end(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """The short batch at the end is dealt out as well."""
-    return [
-        list(order[start : start + global_batch][rank::world_size])
-        for start in range(steps * global_batch, len(order), global_batch)
-    ]
-
-
-def _remaining_in_blocks(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """Each process gets a block of the global batch."""
-    share = global_batch // world_size
-    return [
-        list(order[step * global_batch + rank * share :][:share])
-        for step in range(steps, len(order) // global_batch)
-    ]
-
-
-def _remaining_by_share(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """Cards are dealt first, and whole batches cut from each hand."""
-    hand = list(order[rank::world_size])
-    return [
-        hand[step * global_batch : (step + 1) * global_batch]
-        for step in range(steps, max(steps, len(hand) // global_batch))
-    ]
-
-
-def _remaining_late(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """The step after the checkpoint is taken for done."""
-    return _remaining(order, global_batch, steps + 1, world_size, rank)
-
-
-def _all_batches(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """The epoch from its beginning."""
-    return _remaining(order, global_batch, 0, world_size, rank)
-
-
-def _whole_batches(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """Every process sees all pictures of each batch."""
-    return _remaining(order, global_batch, steps, 1, 0)
-
-
-def _tried_merge(merge: Callable[..., Any]) -> Any:
-    """The result with copies, so that an answer that works in place is caught."""
-    return merge([g.clone() for g in GRADIENTS], list(COUNTS))
-
-
-def _tried_statistics(merge: Callable[..., Any]) -> Any:
-    return merge(VALUES.mean(dim=1), VALUES.var(dim=1, correction=0))
+    starts = range(steps * batch, len(order) - batch + 1, batch)
+    return [order[start : start + batch][rank::world_size] for start in starts]
 
 
 EXERCISES = {
@@ -118,10 +47,7 @@ EXERCISES = {
         right=(256, 0.1, 2048, 0.8),
         wrong={
             "32 is your share; the global batch is that of all 8 together.": (
-                32,
-                0.1,
-                2048,
-                0.8,
+                (32, 0.1, 2048, 0.8)
             ),
             "Your global batch is that of the recipe, so the rate stays, too: the "
             "number of GPUs does not matter.": (256, 0.8, 2048, 0.8),
@@ -132,16 +58,10 @@ EXERCISES = {
             "The loader's number is the share of one process; the global batch is "
             "that of all 8 together.": (32, 0.1, 256, 0.1),
             "Her loader's 256 is the share of one process, and there are 8.": (
-                256,
-                0.1,
-                256,
-                0.1,
+                (256, 0.1, 256, 0.1)
             ),
             "You take the recipe for one of 8 GPUs; it speaks of a batch of 256.": (
-                256,
-                0.0125,
-                2048,
-                0.1,
+                (256, 0.0125, 2048, 0.1)
             ),
         },
     ),
@@ -149,9 +69,7 @@ EXERCISES = {
         right=_merge,
         wrong={
             "That is the plain mean: it lets a picture of a small share count for "
-            "more.": (
-                lambda gradients, counts: torch.stack(list(gradients)).mean(dim=0)
-            ),
+            "more.": lambda gradients, counts: torch.stack(gradients).mean(dim=0),
             "Divide by the number of all pictures in the end.": (
                 lambda gradients, counts: _merge(gradients, counts) * sum(counts)
             ),
@@ -161,43 +79,36 @@ EXERCISES = {
                 )
             ),
             "That is a sum of means: weight each by the pictures behind it.": (
-                lambda gradients, counts: torch.stack(list(gradients)).sum(dim=0)
+                lambda gradients, counts: torch.stack(gradients).sum(dim=0)
             ),
-            "Each gradient is a mean already: make it a sum again, times its "
-            "count, before you add.": (
-                lambda gradients, counts: (
-                    torch.stack(list(gradients)).sum(dim=0) / sum(counts)
-                )
+            "Each gradient is a mean already: make it a sum again, times its count, "
+            "before you add.": lambda gradients, counts: (
+                torch.stack(gradients).sum(dim=0) / sum(counts)
             ),
         },
-        look_at=_tried_merge,
+        # Copies, so that an answer that works in place is caught.
+        look_at=lambda merge: merge([g.clone() for g in GRADIENTS], list(COUNTS)),
     ),
     "11.3": Exercise(
         right=_deal,
         wrong={
-            "Some processes get fewer: where pictures do not suffice, go on from "
-            "the first again.": (
-                lambda pictures, world_size, rank: list(
-                    range(rank, pictures, world_size)
-                )
-            ),
+            "Some processes get fewer: where pictures do not suffice, go on from the "
+            "first again.": lambda n, size, rank: list(range(rank, n, size)),
             "Pictures are left over and nobody sees them: round the share up.": (
-                lambda pictures, world_size, rank: [
-                    rank + k * world_size for k in range(pictures // world_size)
-                ]
+                lambda n, size, rank: [rank + k * size for k in range(n // size)]
             ),
-            "Some of these numbers are too large: after the last picture comes "
-            "the first again.": (
-                lambda pictures, world_size, rank: [
-                    rank + k * world_size
-                    for k in range(math.ceil(pictures / world_size))
-                ]
-            ),
+            "Some of these numbers are too large: after the last picture comes the "
+            "first again.": lambda n, size, rank: [
+                rank + k * size for k in range(math.ceil(n / size))
+            ],
             "Those are blocks of neighbours; deal like cards, one to each in turn.": (
-                _in_blocks
+                lambda n, size, rank: [
+                    (rank * math.ceil(n / size) + k) % n
+                    for k in range(math.ceil(n / size))
+                ]
             ),
             "Every process gets everything: that is N times the same work.": (
-                lambda pictures, world_size, rank: list(range(pictures))
+                lambda n, size, rank: list(range(n))
             ),
         },
         look_at=lambda deal: [deal(*case) for case in DEALS],
@@ -228,19 +139,19 @@ EXERCISES = {
                 )
             ),
         },
-        look_at=_tried_statistics,
+        look_at=lambda merge: merge(
+            VALUES.mean(dim=1), VALUES.var(dim=1, correction=0)
+        ),
     ),
     "11.5": Exercise(
         right=_talking,
         wrong={
             "The link is counted in bits and the weights in bytes: a factor of 8.": (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 8
+                lambda *given: _talking(*given) / 8
             ),
-            "Each weight has 4 bytes.": (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 4
-            ),
+            "Each weight has 4 bytes.": lambda *given: _talking(*given) / 4,
             "The gradient goes round twice: once to add up, once to hand out.": (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 2
+                lambda *given: _talking(*given) / 2
             ),
             "A GPU need not send what it has itself: a factor (n - 1) / n.": (
                 lambda weights, n, gigabits: (
@@ -252,7 +163,7 @@ EXERCISES = {
                 lambda weights, n, gigabits: _talking(weights, n, gigabits) * n
             ),
             "A gigabit is a thousand million bits.": (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) * 1e9
+                lambda *given: _talking(*given) * 1e9
             ),
         },
         look_at=lambda talking: [
@@ -264,20 +175,34 @@ EXERCISES = {
     "11.6": Exercise(
         right=_remaining,
         wrong={
-            "The last global batch is not full: leave it out.": _remaining_to_the_end,
-            "The right batches, dealt out in blocks: deal like cards, with a step "
-            "of world_size.": _remaining_in_blocks,
+            "The last global batch is not full: leave it out.": (
+                lambda order, batch, steps, world_size, rank: [
+                    order[start : start + batch][rank::world_size]
+                    for start in range(steps * batch, len(order), batch)
+                ]
+            ),
+            "The right batches, dealt out in blocks: deal like cards, with a step of "
+            "world_size.": lambda order, batch, steps, world_size, rank: [
+                whole[rank * batch // world_size :][: batch // world_size]
+                for whole in _remaining(order, batch, steps, 1, 0)
+            ],
             "You deal out first and cut batches of the global size from each hand: "
             "cut global batches first, then deal out each of them.": (
-                _remaining_by_share
+                lambda order, batch, steps, world_size, rank: _remaining(
+                    order[rank::world_size], batch, steps, 1, 0
+                )
             ),
             "One batch is missing: `steps` are done, so go on with number `steps`.": (
-                _remaining_late
+                lambda order, batch, steps, *who: _remaining(
+                    order, batch, steps + 1, *who
+                )
             ),
             "That is the whole epoch: the first `steps` batches are done.": (
-                _all_batches
+                lambda order, batch, steps, *who: _remaining(order, batch, 0, *who)
             ),
-            "Every process sees the whole batch: deal it out.": _whole_batches,
+            "Every process sees the whole batch: deal it out.": (
+                lambda order, batch, steps, *who: _remaining(order, batch, steps, 1, 0)
+            ),
         },
         look_at=lambda remaining: [remaining(list(ORDER), *case) for case in RESUMED],
     ),
