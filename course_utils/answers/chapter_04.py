@@ -47,19 +47,13 @@ def _names_in_a_folder(function: Callable[[Path], Any]) -> Any:
         return ["a Path" if isinstance(name, Path) else str(name) for name in names]
 
 
-def _paste(
-    one: Tensor, two: Tensor, rows: slice, columns: slice
-) -> tuple[Tensor, float]:
-    mixed = one.clone()
-    mixed[:, rows, columns] = two[:, rows, columns]
-    return mixed, 1 - two[0, rows, columns].numel() / one[0].numel()
+def _paste(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
+    return _paste_in_place(one.clone(), two, *place)
 
 
-def _paste_in_place(
-    one: Tensor, two: Tensor, rows: slice, columns: slice
-) -> tuple[Tensor, float]:
-    one[:, rows, columns] = two[:, rows, columns]
-    return one, 1 - two[0, rows, columns].numel() / one[0].numel()
+def _paste_in_place(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
+    one[:, *place] = two[:, *place]
+    return one, 1 - two[0, *place].numel() / one[0].numel()
 
 
 def _pasted(function: Callable[..., Any]) -> Any:
@@ -69,30 +63,19 @@ def _pasted(function: Callable[..., Any]) -> Any:
     return answer if answer is None or answer is ... else [*answer, one]
 
 
-def _distances(known: Tensor, asked: Tensor) -> Tensor:
-    """How far each asked picture lies from each known one, on average."""
-    return (asked[:, None].float() - known[None].float()).abs().flatten(2).mean(dim=2)
-
-
-def _near(distances: Tensor, limit: float) -> Tensor:
-    return (distances.amin(dim=1) < limit).nonzero().flatten()
-
-
 def _near_copies(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    return _near(_distances(torch.cat([known, known.flip(-1)]), asked), limit)
+    return _near(torch.cat([known, known.flip(-1)]), asked, limit)
 
 
-def _bytewise(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    """As `_near_copies`, with differences that wrap around below 0."""
-    both = torch.cat([known, known.flip(-1)])
-    return _near((asked[:, None] - both[None]).float().flatten(2).mean(dim=2), limit)
+def _near(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    distances = (asked[:, None].float() - known[None].float()).abs()
+    return _below(distances, limit)
 
 
-def _wrong_way(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    """As `_near_copies`, with signs, so that light and dark cancel out."""
-    both = torch.cat([known, known.flip(-1)]).float()
-    signed = (asked[:, None].float() - both[None]).flatten(2).mean(dim=2)
-    return _near(signed.abs(), limit)
+def _below(distances: Tensor, limit: float) -> Tensor:
+    """Of asked pictures by known pictures, the asked ones that are near to any."""
+    mean = distances.float().flatten(2).mean(dim=2).abs()
+    return (mean.amin(dim=1) < limit).nonzero().flatten()
 
 
 def _suspects() -> tuple[Tensor, Tensor]:
@@ -151,12 +134,10 @@ EXERCISES = {
                 ).clamp(0, 1)
             ),
             "This normalises once more; to undo it, multiply and add.": (
-                lambda batch, mean, std: (
-                    (batch - _per_channel(mean)) / _per_channel(std)
-                ).clamp(0, 1)
+                lambda batch, mean, std: _undo_batch(batch, -mean / std, 1 / std)
             ),
             "The mean is missing: add it after multiplying.": (
-                lambda batch, mean, std: (batch * _per_channel(std)).clamp(0, 1)
+                lambda batch, mean, std: _undo_batch(batch, 0 * mean, std)
             ),
             "Each channel has its own mean and std: do not average them.": (
                 lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1)
@@ -207,10 +188,7 @@ EXERCISES = {
                 _paste_in_place
             ),
             "This is the share of the pasted piece; one keeps the rest.": (
-                lambda one, two, rows, columns: (
-                    _paste(one, two, rows, columns)[0],
-                    1 - _paste(one, two, rows, columns)[1],
-                )
+                lambda *given: (_paste(*given)[0], 1 - _paste(*given)[1])
             ),
             "Count pixels on both sides: the piece has all its channels here.": (
                 lambda one, two, rows, columns: (
@@ -219,16 +197,10 @@ EXERCISES = {
                 )
             ),
             "The pictures have changed roles: the piece comes from two.": (
-                lambda one, two, rows, columns: (
-                    _paste(two, one, rows, columns)[0],
-                    _paste(one, two, rows, columns)[1],
-                )
+                lambda one, two, rows, columns: _paste(two, one, rows, columns)
             ),
             "Rows and columns have changed places.": (
-                lambda one, two, rows, columns: (
-                    _paste(one, two, columns, rows)[0],
-                    _paste(one, two, rows, columns)[1],
-                )
+                lambda one, two, rows, columns: _paste(one, two, columns, rows)
             ),
         },
         look_at=_pasted,
@@ -236,19 +208,21 @@ EXERCISES = {
     "4.6": Exercise(
         right=_near_copies,
         wrong={
-            "A mirrored copy got through: compare with known.flip(-1) as well.": (
-                lambda known, asked, limit: _near(_distances(known, asked), limit)
-            ),
+            "A mirrored copy got through: compare with known.flip(-1) as well.": _near,
             "That mirrors top to bottom; left to right is flip(-1).": (
                 lambda known, asked, limit: _near(
-                    _distances(torch.cat([known, known.flip(-2)]), asked), limit
+                    torch.cat([known, known.flip(-2)]), asked, limit
                 )
             ),
             "Bytes start again at 255 below 0: make floats with float() first.": (
-                _bytewise
+                lambda known, asked, limit: _below(
+                    asked[:, None] - torch.cat([known, known.flip(-1)]), limit
+                )
             ),
             "Lighter and darker pixels cancel out: take abs() before the mean.": (
-                _wrong_way
+                lambda known, asked, limit: _below(
+                    asked[:, None].float() - torch.cat([known, known.flip(-1)]), limit
+                )
             ),
             "Everything is near: limit counts in bytes, so do not divide by 255.": (
                 lambda known, asked, limit: _near_copies(known, asked, 255 * limit)
@@ -257,12 +231,11 @@ EXERCISES = {
                 lambda known, asked, limit: _near_copies(asked, known, limit)
             ),
             "This is how many there are; return which.": (
-                lambda known, asked, limit: len(_near_copies(known, asked, limit))
+                lambda *given: len(_near_copies(*given))
             ),
             "This says yes or no for each; nonzero().flatten() gives the indices.": (
-                lambda known, asked, limit: (
-                    _distances(torch.cat([known, known.flip(-1)]), asked).amin(1)
-                    < limit
+                lambda known, asked, limit: torch.isin(
+                    torch.arange(len(asked)), _near_copies(known, asked, limit)
                 )
             ),
         },

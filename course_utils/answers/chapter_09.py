@@ -11,6 +11,7 @@ from course_utils.exercises import Exercise
 
 Spacing = Sequence[float]
 ROOM = 2, 16, 64, 128, 128  # batch, channels, depth, height, width
+SPACE = (1, 2, 3)
 
 
 def _tissues() -> Tensor:
@@ -36,35 +37,20 @@ def _answers() -> tuple[Tensor, Tensor]:
     return logits, truth.reshape(shape).repeat(1, 2, 3, 1)
 
 
-def _overlaps(guesses: Tensor, labels: Tensor, axes: tuple[int, ...]) -> Tensor:
+def _dice(
+    logits: Tensor, labels: Tensor, axes: tuple[int, ...] = SPACE, smooth: int = 0
+) -> Tensor:
     """Dice of the four classes, one row each."""
-    rows = []
+    guesses, rows = logits.argmax(1), []
     for tissue in range(4):
         ours, theirs = guesses == tissue, labels == tissue
-        both = (ours & theirs).sum(dim=axes)
-        rows.append(2 * both / (ours.sum(dim=axes) + theirs.sum(dim=axes)))
+        both, sizes = (ours & theirs).sum(axes), ours.sum(axes) + theirs.sum(axes)
+        rows.append((2 * both + smooth) / (sizes + smooth))
     return torch.stack(rows)
 
 
-SPACE = (1, 2, 3)
-
-
-def _dice(logits: Tensor, labels: Tensor) -> Tensor:
-    return _overlaps(logits.argmax(1), labels, SPACE)[1:].nanmean(0)
-
-
-def _smoothed(logits: Tensor, labels: Tensor) -> Tensor:
-    """With the 1 above and below that the chapter's loss has."""
-    guesses, overlaps = logits.argmax(1), []
-    for tissue in range(1, 4):
-        ours, theirs = guesses == tissue, labels == tissue
-        both, sizes = (ours & theirs).sum(SPACE), ours.sum(SPACE) + theirs.sum(SPACE)
-        overlaps.append((2 * both + 1) / (sizes + 1))
-    return torch.stack(overlaps).mean(0)
-
-
 def _iou(logits: Tensor, labels: Tensor) -> Tensor:
-    overlaps = _overlaps(logits.argmax(1), labels, SPACE)[1:]
+    overlaps = _dice(logits, labels)[1:]
     return (overlaps / (2 - overlaps)).nanmean(0)
 
 
@@ -85,30 +71,21 @@ def _lone_voxel() -> Tensor:
     return mask
 
 
-def _count(mask: Tensor, rounds: int | None = None, first: int = 1) -> int:
-    """The lesions that are left after so many rounds of spreading, or after enough."""
+def _count(mask: Tensor, rounds: int = 0, first: int = 1, faces: bool = False) -> int:
+    """The lesions that are left after so many rounds of spreading, or after enough.
+
+    With `faces`, voxels that touch at an edge or a corner stay apart.
+    """
     numbers = first + torch.arange(mask.numel(), dtype=torch.float64)
     numbers = (numbers.reshape(mask.shape) * mask)[None, None]
-    for _ in range(mask.numel() if rounds is None else rounds):
-        numbers = F.max_pool3d(numbers, 3, stride=1, padding=1) * mask
-    return len(numbers[numbers > 0].unique())
-
-
-def _faces(mask: Tensor) -> int:
-    """The same, where corners and edges do not count as touching."""
-    numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float64).reshape(mask.shape)
-    numbers = (numbers * mask)[None, None]
-    for _ in range(mask.numel()):
+    sizes = [(3, 1, 1), (1, 3, 1), (1, 1, 3)] if faces else [(3, 3, 3)]
+    for _ in range(rounds or mask.numel()):
         sides = [
             F.max_pool3d(numbers, size, stride=1, padding=[n // 2 for n in size])
-            for size in ((3, 1, 1), (1, 3, 1), (1, 1, 3))
+            for size in sizes
         ]
         numbers = torch.stack(sides).amax(0) * mask
     return len(numbers[numbers > 0].unique())
-
-
-def _by_slice(mask: Tensor) -> int:
-    return sum(_count(each[None]) for each in mask)
 
 
 def _permuted(*order: int) -> Callable[[Tensor], Tensor]:
@@ -152,9 +129,7 @@ EXERCISES = {
                 lambda labels, tissue, spacing: (labels == tissue).sum() / 1000
             ),
             "These are cubic millimetres; divide by 1,000.": (
-                lambda labels, tissue, spacing: (
-                    1000 * _millilitres(labels, tissue, spacing)
-                )
+                lambda *given: 1000 * _millilitres(*given)
             ),
             "The volume of a box is the product of its sides, not their sum.": (
                 lambda labels, tissue, spacing: (
@@ -203,40 +178,28 @@ EXERCISES = {
         ],
     ),
     "9.5": Exercise(
-        right=_dice,
+        right=lambda *given: _dice(*given)[1:].nanmean(0),
         wrong={
             "Class 0, the outside, is counted; leave it out.": (
-                lambda logits, labels: _overlaps(
-                    logits.argmax(1), labels, SPACE
-                ).nanmean(0)
+                lambda *given: _dice(*given).nanmean(0)
             ),
             "A class that is nowhere gives 0 / 0, NaN, and spoils the mean.": (
-                lambda logits, labels: _overlaps(logits.argmax(1), labels, SPACE)[
-                    1:
-                ].mean(0)
+                lambda *given: _dice(*given)[1:].mean(0)
             ),
             "A class that is nowhere counts as 0; leave it out of the mean.": (
-                lambda logits, labels: (
-                    _overlaps(logits.argmax(1), labels, SPACE)[1:].nan_to_num().mean(0)
-                )
+                lambda *given: _dice(*given)[1:].nan_to_num().mean(0)
             ),
             "One number for the whole batch: keep axis 0 when you sum.": (
-                lambda logits, labels: _overlaps(logits.argmax(1), labels, (0, *SPACE))[
-                    1:
-                ].nanmean()
+                lambda *given: _dice(*given, axes=(0, *SPACE))[1:].nanmean()
             ),
             "One number for each class; the mean is over classes, for each volume.": (
-                lambda logits, labels: _overlaps(logits.argmax(1), labels, SPACE)[
-                    1:
-                ].nanmean(1)
+                lambda *given: _dice(*given)[1:].nanmean(1)
             ),
             "Half of what it should be: Dice counts what both share twice.": (
-                lambda logits, labels: (
-                    _overlaps(logits.argmax(1), labels, SPACE)[1:].nanmean(0) / 2
-                )
+                lambda *given: _dice(*given)[1:].nanmean(0) / 2
             ),
             "Nothing is added above and below here: leave an absent class out.": (
-                _smoothed
+                lambda *given: _dice(*given, smooth=1)[1:].mean(0)
             ),
             "That is intersection over union: Dice divides by both sizes.": _iou,
             "That is the share of right voxels; Dice is wanted.": (
@@ -250,7 +213,9 @@ EXERCISES = {
     "9.6": Exercise(
         right=_count,
         wrong={
-            "That counts discs, slice by slice; a lesion spans several.": _by_slice,
+            "That counts discs, slice by slice; a lesion spans several.": (
+                lambda mask: sum(_count(each[None]) for each in mask)
+            ),
             "One too many: the 0 outside the mask is no lesion.": (
                 lambda mask: _count(mask) + 1
             ),
@@ -264,7 +229,9 @@ EXERCISES = {
             "All became one: set the outside back to 0 after each spreading.": (
                 lambda mask: 1
             ),
-            "Voxels that touch at an edge or a corner belong together.": _faces,
+            "Voxels that touch at an edge or a corner belong together.": (
+                lambda mask: _count(mask, faces=True)
+            ),
             "These are the voxels of all lesions.": (lambda mask: int(mask.sum())),
         },
         look_at=lambda count: [count(_lesions()), count(_lone_voxel())],
