@@ -23,15 +23,10 @@ def _rates(matrix: Tensor, number: int) -> tuple[Tensor, Tensor]:
     return right / matrix[:, number].sum(), right / matrix[number].sum()
 
 
-def _mean_and_spread(runs: list[float]) -> tuple[float, float]:
-    numbers = torch.tensor(runs, dtype=torch.float64)
-    return numbers.mean().item(), numbers.std().item()
-
-
 def _with_spread(
     spread: Callable[[Tensor], Tensor],
 ) -> Callable[[list[float]], tuple[float, float]]:
-    """The right mean, with another measure of the spread."""
+    """The right mean, with a measure of the spread."""
 
     def summary(runs: list[float]) -> tuple[float, float]:
         numbers = torch.tensor(runs, dtype=torch.float64)
@@ -74,23 +69,13 @@ def _tried(make: Callable[[], Any]) -> Any:
         return [sum(p.numel() for p in model.parameters()), model(pictures)]
 
 
-def _erase(pictures: Tensor) -> Tensor:
+def _erase(pictures: Tensor, places: int = 25) -> Tensor:
     """Black squares of 8 by 8 pixels, each at a place of its own."""
     erased = pictures.clone()
     for picture in erased:
-        down, right = torch.randint(25, (2,)).tolist()
+        down, right = torch.randint(places, (2,)).tolist()
         picture[:, down : down + 8, right : right + 8] = 0
     return erased
-
-
-def _erase_alike(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    erased[:, :, 8:16, 8:16] = 0
-    return erased
-
-
-def _erase_in_place(pictures: Tensor) -> Tensor:
-    return pictures.copy_(_erase(pictures))
 
 
 def _erase_red(pictures: Tensor) -> Tensor:
@@ -100,19 +85,8 @@ def _erase_red(pictures: Tensor) -> Tensor:
 
 
 def _erase_up_to_the_border(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    for picture in erased:
-        down, right = torch.randint(32, (2,)).tolist()
-        picture[:, down : down + 8, right : right + 8] = 0
+    erased = _erase(pictures, places=32)
     erased[0, :, 28:, 28:] = 0  # so that one square is cut off, whatever is drawn
-    return erased
-
-
-def _erase_but_never_last(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    for picture in erased:
-        down, right = torch.randint(24, (2,)).tolist()
-        picture[:, down : down + 8, right : right + 8] = 0
     return erased
 
 
@@ -158,32 +132,26 @@ EXERCISES = {
         right=_steps,
         wrong={
             "The last batch of an epoch is shorter, and it is a step all the same.": (
-                lambda pictures, batch_size, epochs: epochs * (pictures // batch_size)
+                lambda pictures, size, epochs: epochs * (pictures // size)
             ),
             "Each epoch ends with a short batch: round up before you multiply.": (
-                lambda pictures, batch_size, epochs: math.ceil(
-                    epochs * pictures / batch_size
-                )
+                lambda pictures, size, epochs: math.ceil(epochs * pictures / size)
             ),
             "Each epoch ends with a short batch, and it is a step too: round up, "
             "and before you multiply.": (
-                lambda pictures, batch_size, epochs: epochs * pictures // batch_size
+                lambda pictures, size, epochs: epochs * pictures // size
             ),
             "There are no parts of a step: round up to whole batches.": (
-                lambda pictures, batch_size, epochs: epochs * pictures / batch_size
+                lambda pictures, size, epochs: epochs * pictures / size
             ),
             "That is one epoch; the schedule lasts for all of them.": (
-                lambda pictures, batch_size, epochs: math.ceil(pictures / batch_size)
+                lambda pictures, size, epochs: math.ceil(pictures / size)
             ),
             "The schedule goes by batches, not by epochs.": (
-                lambda pictures, batch_size, epochs: epochs
+                lambda pictures, size, epochs: epochs
             ),
         },
-        look_at=lambda steps: [
-            steps(45_000, 128, 10),
-            steps(100, 30, 4),
-            steps(64, 32, 5),
-        ],
+        look_at=lambda f: [f(45_000, 128, 10), f(100, 30, 4), f(64, 32, 5)],
     ),
     "6.3": Exercise(
         right=_rates,
@@ -199,10 +167,7 @@ EXERCISES = {
                 lambda matrix, number: (_rates(matrix, number)[1],) * 2
             ),
             "You divide by all pictures; take one column, then one row.": (
-                lambda matrix, number: (
-                    matrix[number, number] / matrix.sum(),
-                    matrix[number, number] / matrix.sum(),
-                )
+                lambda matrix, number: (matrix[number, number] / matrix.sum(),) * 2
             ),
             "The right ones belong to the sum below the line, too.": (
                 lambda matrix, number: (
@@ -214,21 +179,22 @@ EXERCISES = {
         look_at=lambda rates: rates(MATRIX, 0),
     ),
     "6.4": Exercise(
-        right=_mean_and_spread,
+        right=_with_spread(torch.std),
         wrong={
-            "Divide by n - 1, not by n: with few runs, n makes the spread too "
-            "small.": _with_spread(lambda runs: runs.std(correction=0)),
-            "The square root is missing.": _with_spread(lambda runs: runs.var()),
-            "Divide by n - 1 first, and take the square root of the result.": _with_spread(
-                lambda runs: runs.std() / (len(runs) - 1) ** 0.5
+            "Divide by n - 1, not by n: with few runs, n makes the spread too small.": (
+                _with_spread(lambda runs: runs.std(correction=0))
             ),
-            "That is how sure you are of the mean; here the spread of the runs "
-            "is asked for.": _with_spread(lambda runs: runs.std() / len(runs) ** 0.5),
-            "That is from worst to best, which grows with every further run.": _with_spread(
-                lambda runs: runs.max() - runs.min()
+            "The square root is missing.": _with_spread(torch.var),
+            "Divide by n - 1 first, and take the square root of the result.": (
+                _with_spread(lambda runs: runs.std() / (len(runs) - 1) ** 0.5)
             ),
-            "Differences from the mean add up to 0: square them first.": _with_spread(
-                lambda runs: (runs - runs.mean()).mean()
+            "That is how sure you are of the mean; here the spread of the runs is "
+            "asked for.": _with_spread(lambda runs: runs.std() / len(runs) ** 0.5),
+            "That is from worst to best, which grows with every further run.": (
+                _with_spread(lambda runs: runs.max() - runs.min())
+            ),
+            "Differences from the mean add up to 0: square them first.": (
+                _with_spread(lambda runs: (runs - runs.mean()).mean())
             ),
         },
         look_at=lambda summary: [summary(list(runs)) for runs in RUNS],
@@ -264,10 +230,10 @@ EXERCISES = {
         right=_erase,
         wrong={
             "All squares lie at one place: draw a place for each picture.": (
-                _erase_alike
+                lambda pictures: _erase(pictures, places=1)
             ),
             "The pictures you were given have changed: work on a clone.": (
-                _erase_in_place
+                lambda pictures: pictures.copy_(_erase(pictures))
             ),
             "The squares are not black: blacken all three channels at one place.": (
                 _erase_red
@@ -275,7 +241,9 @@ EXERCISES = {
             "Some squares are cut off at the border: the last place at which 8 "
             "pixels fit is 24.": _erase_up_to_the_border,
             "No square reaches the last row or column: there are 25 places, and "
-            "torch.randint(25, ...) draws from 0 to 24.": _erase_but_never_last,
+            "torch.randint(25, ...) draws from 0 to 24.": lambda pictures: _erase(
+                pictures, places=24
+            ),
             "No square is black: is the result of your change given back?": (
                 lambda pictures: pictures.clone()
             ),
