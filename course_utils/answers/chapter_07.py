@@ -1,7 +1,7 @@
 """The exercises of chapter 7: ResNet-18 on ants and bees."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,14 +33,6 @@ def _freeze(model: nn.Module, classes: int) -> nn.Module:
     return model.eval()
 
 
-def _freeze_all(model: nn.Module, classes: int) -> nn.Module:
-    return _freeze(model, classes).requires_grad_(False)
-
-
-def _freeze_nothing(model: nn.Module, classes: int) -> nn.Module:
-    return _freeze(model, classes).requires_grad_(True)
-
-
 def _freeze_but_norm(model: nn.Module, classes: int) -> nn.Module:
     _freeze(model, classes).get_submodule("bn1").requires_grad_(True)
     return model
@@ -69,30 +61,13 @@ def _frozen(freeze: Callable[[nn.Module, int], Any]) -> Any:
 
 def _groups(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
     """A group for each child, the last one at `rate`, each before it slower."""
-    children = list(model.children())
-    return [
-        {"params": list(child.parameters()), "lr": rate * factor**steps}
-        for steps, child in zip(reversed(range(len(children))), children, strict=True)
-    ]
+    count = len(list(model.children()))
+    return _with_rates(model, [rate * factor**n for n in reversed(range(count))])
 
 
-def _reversed(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    groups = _groups(model, rate, factor)
-    rates = [group["lr"] for group in reversed(groups)]
-    return [group | {"lr": r} for group, r in zip(groups, rates, strict=True)]
-
-
-def _one_late(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    return _groups(model, rate * factor, factor)
-
-
-def _same_rate(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    return [group | {"lr": rate} for group in _groups(model, rate, factor)]
-
-
-def _two_rates(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    *early, last = _groups(model, rate, factor)
-    return [*(group | {"lr": rate * factor} for group in early), last]
+def _with_rates(model: nn.Module, rates: list[float]) -> list[dict[str, Any]]:
+    pairs = zip(model.children(), rates, strict=True)
+    return [{"params": list(child.parameters()), "lr": rate} for child, rate in pairs]
 
 
 def _rates(groups_of: Callable[..., Any]) -> Any:
@@ -121,62 +96,29 @@ def _half_width(rate: float, n: int) -> float:
     return Z * spread / (n + Z**2)
 
 
-def _pictures(rate: float, margin: float) -> int:
+def _pictures(rate: float, margin: float, sides: int = 1) -> int:
     n = 100
-    while _half_width(rate, n) > margin:
+    while sides * _half_width(rate, n) > margin:
         n += 100
     return n
 
 
-def _pictures_of_whole(rate: float, margin: float) -> int:
-    n = 100
-    while 2 * _half_width(rate, n) > margin:
-        n += 100
-    return n
-
-
-def _pictures_by_formula(rate: float, margin: float) -> int:
-    return math.ceil(Z**2 * rate * (1 - rate) / margin**2)
-
-
-def _occlusion(
-    score: Callable[[Tensor], Tensor], picture: Tensor, size: int
-) -> Iterator[Tensor]:
-    """The picture's score, and that of every picture with a grey square in it."""
-    yield score(picture[None])
+def _drops(
+    score: Callable[[Tensor], Tensor], picture: Tensor, size: int, pile_up: bool = False
+) -> Tensor:
+    drops, covered = [], picture.clone()
     for top in range(0, picture.shape[1], size):
         for left in range(0, picture.shape[2], size):
-            covered = picture.clone()
+            if not pile_up:
+                covered = picture.clone()
             covered[:, top : top + size, left : left + size] = 0
-            yield score(covered[None])
-
-
-def _drops(score: Callable[[Tensor], Tensor], picture: Tensor, size: int) -> Tensor:
-    whole, *covered = _occlusion(score, picture, size)
-    down = -(-picture.shape[1] // size)
-    drops: Tensor = (whole - torch.stack(covered)).reshape(down, -1)
-    return drops
-
-
-def _scores(score: Callable[[Tensor], Tensor], picture: Tensor, size: int) -> Tensor:
-    whole = score(picture[None]).reshape(())
-    return whole - _drops(score, picture, size)
-
-
-def _never_uncovered(
-    score: Callable[[Tensor], Tensor], picture: Tensor, size: int
-) -> Tensor:
-    drops = _drops(score, picture, size)
-    return drops.flatten().cumsum(0).reshape(drops.shape)
-
-
-def _weights() -> Tensor:
-    return torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.7).sin()
+            drops.append(score(picture[None]) - score(covered[None]))
+    return torch.stack(drops).reshape(-(-picture.shape[1] // size), -1)
 
 
 def _look_at_map(make_map: Callable[..., Any]) -> Any:
     picture = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.3).cos()
-    weights = _weights()
+    weights = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.7).sin()
     before = picture.clone()
     result = make_map(lambda x: (x * weights).sum(dim=(1, 2, 3)), picture, 2)
     if result is None or result is ...:
@@ -219,9 +161,11 @@ EXERCISES = {
                 lambda model, classes: _freeze(model, classes).train()
             ),
             "The new layer is frozen, too: replace it after you have frozen.": (
-                _freeze_all
+                lambda *given: _freeze(*given).requires_grad_(False)
             ),
-            "Nothing is frozen: requires_grad_(False) does it.": _freeze_nothing,
+            "Nothing is frozen: requires_grad_(False) does it.": (
+                lambda *given: _freeze(*given).requires_grad_(True)
+            ),
             "Batch norm has weights as well: they are still free to learn.": (
                 _freeze_but_norm
             ),
@@ -232,17 +176,27 @@ EXERCISES = {
     "7.4": Exercise(
         right=_groups,
         wrong={
-            "The order is reversed: the last part learns fastest.": _reversed,
+            "The order is reversed: the last part learns fastest.": (
+                lambda model, rate, factor: _with_rates(
+                    model, [rate * factor**n for n in range(3)]
+                )
+            ),
             "Each part has its rate, but the groups stand from back to front.": (
                 lambda *given: _groups(*given)[::-1]
             ),
-            "All parts learn at one rate.": _same_rate,
-            "All early parts share a rate: each is slower than the one after it.": (
-                _two_rates
+            "All parts learn at one rate.": (
+                lambda model, rate, factor: _with_rates(model, [rate] * 3)
             ),
-            "The last part should learn at `rate` itself, not yet slower.": _one_late,
+            "All early parts share a rate: each is slower than the one after it.": (
+                lambda model, rate, factor: _with_rates(
+                    model, [rate * factor, rate * factor, rate]
+                )
+            ),
+            "The last part should learn at `rate` itself, not yet slower.": (
+                lambda model, rate, factor: _groups(model, rate * factor, factor)
+            ),
             "Where are the parts before the last one?": (
-                lambda model, rate, factor: _groups(model, rate, factor)[-1:]
+                lambda *given: _groups(*given)[-1:]
             ),
         },
         look_at=_rates,
@@ -251,13 +205,13 @@ EXERCISES = {
         right=_pictures,
         wrong={
             "The margin goes to either side: half of the interval's width.": (
-                _pictures_of_whole
+                lambda *given: _pictures(*given, sides=2)
             ),
             "The loop ends at once: go on while the margin is too large.": (
                 lambda rate, margin: 100
             ),
             "That comes from a formula: try 100, 200, 300 ... with the interval.": (
-                _pictures_by_formula
+                lambda rate, margin: math.ceil(Z**2 * rate * (1 - rate) / margin**2)
             ),
             "One step too many: the number before was large enough.": (
                 lambda rate, margin: _pictures(rate, margin) + 100
@@ -275,8 +229,14 @@ EXERCISES = {
             "The sign is turned round: what matters lowers the score when covered.": (
                 lambda *given: -_drops(*given)
             ),
-            "These are the scores themselves; how far did they drop?": _scores,
-            "The squares pile up: cover a fresh clone each time.": _never_uncovered,
+            "These are the scores themselves; how far did they drop?": (
+                lambda score, picture, size: (
+                    score(picture[None]) - _drops(score, picture, size)
+                )
+            ),
+            "The squares pile up: cover a fresh clone each time.": (
+                lambda *given: _drops(*given, pile_up=True)
+            ),
             "Rows and columns are swapped: the map lies on its side.": (
                 lambda *given: _drops(*given).T.contiguous()
             ),
