@@ -43,26 +43,26 @@ def _points(a: float, b: float, c: float) -> tuple[torch.Tensor, torch.Tensor]:
     return x, a * x**2 + b * x + c
 
 
-def _best_fit(columns: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
+def _fit(columns: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
     solution: torch.Tensor = torch.linalg.lstsq(torch.stack(columns, dim=1), y).solution
     return solution
 
 
 def _parabola(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return _best_fit([x**2, x, torch.ones_like(x)], y)
+    return _fit([x**2, x, torch.ones_like(x)], y)
 
 
-def _descent(x: torch.Tensor, y: torch.Tensor, rate: float) -> torch.Tensor:
+def _short_descent(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     numbers = torch.zeros(3)
     columns = torch.stack([x**2, x, torch.ones_like(x)], dim=1)
     for _ in range(100):
         difference = columns @ numbers - y
-        numbers = numbers - rate * 2 * (columns * difference[:, None]).mean(dim=0)
+        numbers = numbers - 0.2 * (columns * difference[:, None]).mean(dim=0)
     return numbers
 
 
 def _line(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.cat([torch.zeros(1), _best_fit([x, torch.ones_like(x)], y)])
+    return torch.cat([torch.zeros(1), _fit([x, torch.ones_like(x)], y)])
 
 
 EXERCISES = {
@@ -154,7 +154,7 @@ EXERCISES = {
                 lambda x, y: torch.zeros(3)
             ),
             "On the way, but not there: take more steps, or longer ones.": (
-                lambda x, y: _descent(x, y, 0.1)
+                _short_descent
             ),
             "Only c has moved: has the prediction the same shape as y?": (
                 lambda x, y: torch.stack([y.new_zeros(()), y.new_zeros(()), y.mean()])

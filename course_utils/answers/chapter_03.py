@@ -1,6 +1,7 @@
 """The exercises of chapter 3: convolution, pooling, dense layers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,19 +31,6 @@ def _norm(
     return scaled + _per_channel(beta)
 
 
-def _norm_along_columns(
-    x: Numbers, mean: Numbers, variance: Numbers, gamma: Numbers, beta: Numbers
-) -> Numbers:
-    return (x - mean) / (variance + 1e-5).sqrt() * gamma + beta
-
-
-def _norm_of_batch(
-    x: Numbers, mean: Numbers, variance: Numbers, gamma: Numbers, beta: Numbers
-) -> Numbers:
-    own = (x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0))
-    return _norm(x, *own, gamma, beta)
-
-
 def _norm_example(norm: Callable[..., Numbers]) -> Numbers:
     x = (torch.arange(54.0) * 7 % 11).reshape(2, 3, 3, 3)
     mean, variance = torch.tensor([4.0, 5, 6]), torch.tensor([1.0, 4, 9])
@@ -50,43 +38,27 @@ def _norm_example(norm: Callable[..., Numbers]) -> Numbers:
     return norm(x, mean, variance, gamma, beta)
 
 
-def _convolution(dense: nn.Linear, weight: Numbers, bias: Numbers) -> nn.Conv2d:
-    blocks, channels, size, _ = weight.shape
-    layer = nn.Conv2d(channels, blocks, size)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)  # type: ignore[union-attr]
+def _convolution(
+    dense: nn.Linear, channels: int, size: int, wrong: str = ""
+) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, dense.out_features, size)
+    weight = dense.weight.reshape(-1, channels, size, size)
+    if wrong == "channels last":
+        weight = dense.weight.reshape(-1, size, size, channels).permute(0, 3, 1, 2)
+    if wrong == "turned":
+        weight = weight.flip(2, 3)
+    if wrong == "rows for columns":
+        weight = weight.transpose(2, 3)
+    layer.weight.data = weight.detach().clone()
+    layer.bias.data = dense.bias.detach() * (wrong != "no bias")  # type: ignore[union-attr]
     return layer
 
 
-def _as_convolution(dense: nn.Linear, channels: int, size: int) -> nn.Conv2d:
-    weight = dense.weight.reshape(-1, channels, size, size)
-    return _convolution(dense, weight, dense.bias)
+def _still_dense(dense: nn.Linear, channels: int, size: int) -> Net:
+    return lambda maps: dense(maps[:, :, :size, :size].flatten(1))
 
 
-def _channels_last(dense: nn.Linear, channels: int, size: int) -> nn.Conv2d:
-    weight = dense.weight.reshape(-1, size, size, channels).permute(0, 3, 1, 2)
-    return _convolution(dense, weight, dense.bias)
-
-
-def _turned(dense: nn.Linear, channels: int, size: int) -> nn.Conv2d:
-    weight = dense.weight.reshape(-1, channels, size, size).flip(2, 3)
-    return _convolution(dense, weight, dense.bias)
-
-
-def _rows_for_columns(dense: nn.Linear, channels: int, size: int) -> nn.Conv2d:
-    weight = dense.weight.reshape(-1, channels, size, size).transpose(2, 3)
-    return _convolution(dense, weight, dense.bias)
-
-
-def _without_bias(dense: nn.Linear, channels: int, size: int) -> nn.Conv2d:
-    weight = dense.weight.reshape(-1, channels, size, size)
-    return _convolution(dense, weight, torch.zeros_like(dense.bias))
-
-
-def _by_known_weights(
-    convert: Callable[[nn.Linear, int, int], Any],
-) -> Any:
+def _by_known_weights(convert: Callable[[nn.Linear, int, int], Any]) -> Any:
     """What the converted layer makes of maps as large as it is, and of larger ones."""
     channels, size, outputs = 2, 3, 4
     dense = nn.Linear(channels * size * size, outputs)
@@ -100,41 +72,21 @@ def _by_known_weights(
     return [layer(maps[:, :, :3, :3]), layer(maps)]
 
 
-def _slopes(net: Net, row: int, column: int) -> Numbers:
+def _slopes(net: Net, ask: Callable[[Numbers], Numbers]) -> Numbers:
+    """Which pixels have a slope for one of the numbers of a map, or for their sum."""
     picture = torch.ones(1, 1, 65, 65, requires_grad=True)
-    (slopes,) = torch.autograd.grad(net(picture)[0, 0, row, column], picture)
+    (slopes,) = torch.autograd.grad(ask(net(picture)[0, 0]), picture)
     return slopes[0, 0] != 0
 
 
-def _middle(net: Net) -> int:
-    rows = net(torch.ones(1, 1, 65, 65)).shape[2]
-    return rows // 2
+def _middle(maps: Numbers) -> Numbers:
+    middle = len(maps) // 2
+    return maps[middle, middle]
 
 
 def _sees(net: Net) -> int:
-    middle = _middle(net)
-    columns = _slopes(net, middle, middle).any(dim=0).nonzero()
+    columns = _slopes(net, _middle).any(dim=0).nonzero()
     return int(columns.max() - columns.min()) + 1
-
-
-def _counts_columns(net: Net) -> int:
-    middle = _middle(net)
-    return int(_slopes(net, middle, middle).any(dim=0).sum())
-
-
-def _sees_pixels(net: Net) -> int:
-    middle = _middle(net)
-    return int(_slopes(net, middle, middle).sum())
-
-
-def _sees_at_corner(net: Net) -> int:
-    return int(_slopes(net, 0, 0).any(dim=0).sum())
-
-
-def _sees_at_all(net: Net) -> int:
-    picture = torch.ones(1, 1, 65, 65, requires_grad=True)
-    (slopes,) = torch.autograd.grad(net(picture).sum(), picture)
-    return int((slopes[0, 0] != 0).any(dim=0).sum())
 
 
 def _positive(*settings: tuple[int, int, int]) -> nn.Sequential:
@@ -201,42 +153,48 @@ EXERCISES = {
         right=_norm,
         wrong={
             "The numbers went along the columns: add two axes to each list.": (
-                _norm_along_columns
+                lambda x, mean, variance, gamma, beta: (
+                    (x - mean) / (variance + 1e-5).sqrt() * gamma + beta
+                )
             ),
             "In eval mode the running mean and variance count, not the batch's.": (
-                _norm_of_batch
+                lambda x, mean, variance, *learned: _norm(
+                    x, x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0), *learned
+                )
             ),
             "Normalised; now multiply by gamma and add beta.": (
                 lambda x, mean, variance, gamma, beta: _norm(
-                    x, mean, variance, torch.ones(3), torch.zeros(3)
+                    x, mean, variance, gamma**0, 0 * beta
                 )
             ),
             "Divide by the spread, the root of the variance.": (
-                lambda x, mean, variance, gamma, beta: _norm(
-                    x, mean, variance**2, gamma, beta
+                lambda x, mean, variance, *learned: _norm(
+                    x, mean, variance**2, *learned
                 )
             ),
             "Multiply by gamma first and add beta afterwards.": (
-                lambda x, mean, variance, gamma, beta: _norm(
-                    x, mean, variance, gamma, beta * gamma
-                )
+                lambda *given: _norm(*given[:-1], given[-1] * given[-2])
             ),
         },
         look_at=_norm_example,
     ),
     "3.5": Exercise(
-        right=_as_convolution,
+        right=_convolution,
         wrong={
-            "The weights are right; copy the bias as well.": _without_bias,
-            "flatten puts channels first: reshape to (-1, channels, size, size).": (
-                _channels_last
+            "The weights are right; copy the bias as well.": (
+                partial(_convolution, wrong="no bias")
             ),
-            "Turn nothing: conv2d is a correlation.": _turned,
-            "Rows and columns have changed places.": _rows_for_columns,
+            "flatten puts channels first: reshape to (-1, channels, size, size).": (
+                partial(_convolution, wrong="channels last")
+            ),
+            "Turn nothing: conv2d is a correlation.": (
+                partial(_convolution, wrong="turned")
+            ),
+            "Rows and columns have changed places.": (
+                partial(_convolution, wrong="rows for columns")
+            ),
             "This is still the dense layer: a convolution keeps rows and columns.": (
-                lambda dense, channels, size: (
-                    lambda maps: dense(maps[:, :, :size, :size].flatten(1))
-                )
+                _still_dense
             ),
         },
         look_at=_by_known_weights,
@@ -245,13 +203,17 @@ EXERCISES = {
         right=_sees,
         wrong={
             "Right without dilation; with it there are gaps: take the last column "
-            "less the first, plus one.": _counts_columns,
-            "These are all its pixels; how many are they across?": _sees_pixels,
+            "less the first, plus one.": (
+                lambda net: int(_slopes(net, _middle).any(dim=0).sum())
+            ),
+            "These are all its pixels; how many are they across?": (
+                lambda net: int(_slopes(net, _middle).sum())
+            ),
             "At the corner the border cuts it off: ask the middle number.": (
-                _sees_at_corner
+                lambda net: int(_slopes(net, lambda maps: maps[0, 0]).any(dim=0).sum())
             ),
             "65 is the whole picture: ask one number, count slopes other than 0.": (
-                _sees_at_all
+                lambda net: int(_slopes(net, torch.sum).any(dim=0).sum())
             ),
         },
         look_at=_four_nets,

@@ -35,45 +35,31 @@ def _error_rates(table: Tensor) -> Tensor:
     return 1 - table.diagonal() / table.sum(dim=1)
 
 
-def _surest(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure, guesses = logits.softmax(dim=1).max(dim=1)
-    return _among_mistakes(sure, guesses, labels, count)
+def _find(
+    value: Callable[[Tensor, Tensor], Tensor], among_all: bool = False
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Find the mistakes with the largest values."""
+
+    def find(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+        asked = (logits.argmax(dim=1) != labels) | among_all
+        places = asked.nonzero()[:, 0]
+        values = value(logits, labels)[places]
+        return places[values.argsort(descending=True)][:count]
+
+    return find
 
 
-def _among_mistakes(
-    value: Tensor, guesses: Tensor, labels: Tensor, count: int, downwards: bool = True
-) -> Tensor:
-    mistakes = (guesses != labels).nonzero()[:, 0]
-    return mistakes[value[mistakes].argsort(descending=downwards)][:count]
+def _sureness(logits: Tensor, labels: Tensor) -> Tensor:
+    return logits.softmax(dim=1).amax(dim=1)
 
 
-def _by_logit(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    value, guesses = logits.max(dim=1)
-    return _among_mistakes(value, guesses, labels, count)
-
-
-def _least_sure(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure, guesses = logits.softmax(dim=1).max(dim=1)
-    return _among_mistakes(sure, guesses, labels, count, downwards=False)
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="none")
 
 
 def _places_among_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure, guesses = logits.softmax(dim=1).max(dim=1)
-    return sure[guesses != labels].argsort(descending=True)[:count]
-
-
-def _by_loss(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    return losses.argsort(descending=True)[:count]
-
-
-def _by_loss_of_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    return _among_mistakes(losses, logits.argmax(dim=1), labels, count)
-
-
-def _surest_of_all(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    return logits.softmax(dim=1).max(dim=1).values.argsort(descending=True)[:count]
+    sure = _sureness(logits, labels)[logits.argmax(dim=1) != labels]
+    return sure.argsort(descending=True)[:count]
 
 
 def _loop(
@@ -99,19 +85,6 @@ def _loop(
         return total / count
 
     return train_one_epoch
-
-
-def _forgets_to_add(*given: Any) -> float:
-    _loop()(*given)
-    return 0.0
-
-
-def _keeps_the_graph(model: nn.Module, batches: Batches, optimizer: Any) -> Tensor:
-    return torch.tensor(_loop()(model, batches, optimizer), requires_grad=True)
-
-
-def _adds_up_only(model: nn.Module, batches: Batches, optimizer: Any) -> float:
-    return _loop()(model, batches, optimizer) * sum(len(y) for _, y in batches)
 
 
 def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
@@ -150,18 +123,13 @@ EXERCISES = {
                 lambda accuracies, sizes: sum(accuracies) / len(accuracies)
             ),
             "Divide by the number of pictures, not by the number of batches.": (
-                lambda accuracies, sizes: (
-                    _fair_mean(accuracies, sizes) * sum(sizes) / len(sizes)
-                )
+                lambda means, sizes: _fair_mean(means, sizes) * sum(sizes) / len(sizes)
             ),
             "That is the number of right answers; now divide it.": (
                 lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes)
             ),
         },
-        look_at=lambda mean: [
-            mean([0.5, 0.75, 1.0], [8, 8, 2]),
-            mean([1.0, 0.0], [128, 8]),
-        ],
+        look_at=lambda f: [f([0.5, 0.75, 1.0], [8, 8, 2]), f([1.0, 0.0], [128, 8])],
     ),
     "5.3": Exercise(
         right=_error_rates,
@@ -185,17 +153,19 @@ EXERCISES = {
         look_at=lambda rates: rates(TABLE.clone()),
     ),
     "5.4": Exercise(
-        right=_surest,
+        right=_find(_sureness),
         wrong={
-            "Large logits are not yet sure: compare after softmax.": _by_logit,
-            "That is the wrong end: the surest mistake comes first.": _least_sure,
-            "That is the largest loss; asked is the surest guess, "
-            "among the mistakes.": _by_loss,
-            "That is the largest loss; asked is the surest wrong guess.": (
-                _by_loss_of_mistakes
+            "Large logits are not yet sure: compare after softmax.": (
+                _find(lambda logits, labels: logits.amax(dim=1))
             ),
+            "That is the wrong end: the surest mistake comes first.": (
+                _find(lambda logits, labels: -_sureness(logits, labels))
+            ),
+            "That is the largest loss; asked is the surest guess, among the "
+            "mistakes.": _find(_loss, among_all=True),
+            "That is the largest loss; asked is the surest wrong guess.": _find(_loss),
             "Right answers are among these; look among the mistakes only.": (
-                _surest_of_all
+                _find(_sureness, among_all=True)
             ),
             "These are places among the mistakes: look up which pictures they are.": (
                 _places_among_mistakes
@@ -207,23 +177,27 @@ EXERCISES = {
         right=_loop(),
         wrong={
             "The model is still in eval mode: say model.train().": _loop(mode=False),
-            "Slopes pile up from batch to batch: zero_grad() is missing.": _loop(
-                clear=False
+            "Slopes pile up from batch to batch: zero_grad() is missing.": (
+                _loop(clear=False)
             ),
-            "The weights have not moved: is there a step for each batch?": _loop(
-                step=False
+            "The weights have not moved: is there a step for each batch?": (
+                _loop(step=False)
             ),
-            "A mean of batch means: weigh each loss by the size of its batch.": _loop(
-                weigh=False
+            "A mean of batch means: weigh each loss by the size of its batch.": (
+                _loop(weigh=False)
             ),
-            "The running loss is 0: nothing was added to it.": _forgets_to_add,
-            "The model is still in eval mode, and this is a mean of batch means.": _loop(
-                mode=False, weigh=False
+            "The running loss is 0: nothing was added to it.": (
+                lambda *given: 0.0 * _loop()(*given)
+            ),
+            "The model is still in eval mode, and this is a mean of batch means.": (
+                _loop(mode=False, weigh=False)
             ),
             "Your loss is a tensor that keeps the graph: add up loss.item().": (
-                _keeps_the_graph
+                lambda *given: torch.tensor(_loop()(*given), requires_grad=True)
             ),
-            "You return the sum; divide by the number of samples.": _adds_up_only,
+            "You return the sum; divide by the number of samples.": (
+                lambda *given: _loop()(*given) * sum(len(y) for _, y in given[1])
+            ),
         },
         look_at=_tried,
     ),

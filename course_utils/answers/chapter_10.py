@@ -274,13 +274,13 @@ EXERCISES = {
     "10.5": Exercise(
         right=_best_and_stop,
         wrong={
-            "Compare with the best loss so far, not with the epoch before.": _stop(
-                "against the epoch before"
+            "Compare with the best loss so far, not with the epoch before.": (
+                _stop("against the epoch before")
             ),
             "Compare with the last epoch that counted as better, not with the "
             "smallest loss.": _stop("against the smallest"),
-            "A loss that is lower by exactly `least` does not count yet.": _stop(
-                "ties count"
+            "A loss that is lower by exactly `least` does not count yet.": (
+                _stop("ties count")
             ),
             "If patience never runs out, return the last epoch as the second "
             "number.": _stop("nothing at the end"),
@@ -289,8 +289,8 @@ EXERCISES = {
             ),
             "Keep the last epoch that counted as better, which need not have the "
             "smallest loss of all.": _smallest,
-            "The count of epochs without a gain begins anew with every gain.": _stop(
-                "all failures are counted"
+            "The count of epochs without a gain begins anew with every gain.": (
+                _stop("all failures are counted")
             ),
             "Both are one too small: epochs are counted from 1.": _shifted(-1, -1),
             "You stop one epoch too late.": _shifted(0, 1),

@@ -58,17 +58,18 @@ class _Odd(nn.Module):
         return answer
 
 
-def _slopes(
-    model: nn.Module, images: Tensor, labels: Tensor, clear: bool = True
-) -> dict[str, Tensor | None]:
-    if clear:
-        model.zero_grad()
-    F.cross_entropy(model(images), labels).backward()
-    return {name: weight.grad for name, weight in model.named_parameters()}
+def _standing_still(
+    stands: Callable[[Any], Any], clear: bool = True
+) -> Callable[..., list[str]]:
+    """Name the parameters whose slopes are so after a step back."""
 
+    def find(model: nn.Module, images: Tensor, labels: Tensor) -> list[str]:
+        if clear:
+            model.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+        return [name for name, p in model.named_parameters() if stands(p.grad)]
 
-def _still(slopes: dict[str, Tensor | None]) -> list[str]:
-    return [name for name, grad in slopes.items() if grad is None or not grad.any()]
+    return find
 
 
 def _tried_on_odd(find: Callable[..., Any]) -> Any:
@@ -91,23 +92,16 @@ def _tried_on_odd(find: Callable[..., Any]) -> Any:
 def _look(
     model: nn.Module,
     loader: Batches,
-    *,
     mode: bool = False,
     graph: bool = False,
-    restore: bool = True,
+    left: bool | None = None,
 ) -> Tensor:
+    """The answers, measured in a mode, and a mode in which the model is left."""
     was_training = model.training
     model.train(mode)
     with torch.set_grad_enabled(graph):
         answers = torch.cat([model(images) for images, _ in loader])
-    if restore:
-        model.train(was_training)
-    return answers
-
-
-def _left_in_train(model: nn.Module, loader: Batches) -> Tensor:
-    answers = _look(model, loader)
-    model.train()
+    model.train(was_training if left is None else left)
     return answers
 
 
@@ -368,33 +362,21 @@ EXERCISES = {
         look_at=_seen_by_torch,
     ),
     "13.4": Exercise(
-        right=lambda model, images, labels: _still(_slopes(model, images, labels)),
+        right=_standing_still(lambda grad: grad is None or not grad.any()),
         wrong={
             "Some have a slope that is 0 everywhere: they stand still, too.": (
-                lambda model, images, labels: [
-                    name
-                    for name, grad in _slopes(model, images, labels).items()
-                    if grad is None
-                ]
+                _standing_still(lambda grad: grad is None)
             ),
             "Some have no slope at all: their .grad is None.": (
-                lambda model, images, labels: [
-                    name
-                    for name, grad in _slopes(model, images, labels).items()
-                    if grad is not None and not grad.any()
-                ]
+                _standing_still(lambda grad: grad is not None and not grad.any())
             ),
             "A slope from earlier has misled you: forget the old ones first.": (
-                lambda model, images, labels: _still(
-                    _slopes(model, images, labels, clear=False)
+                _standing_still(
+                    lambda grad: grad is None or not grad.any(), clear=False
                 )
             ),
             "These are the ones that do move.": (
-                lambda model, images, labels: [
-                    name
-                    for name, grad in _slopes(model, images, labels).items()
-                    if grad is not None and grad.any()
-                ]
+                _standing_still(lambda grad: grad is not None and grad.any())
             ),
             "Those were told to stand still; others do it without being told.": (
                 lambda model, images, labels: [
@@ -402,11 +384,7 @@ EXERCISES = {
                 ]
             ),
             "Slopes of +1 and -1 add up to 0, and both weights move.": (
-                lambda model, images, labels: [
-                    name
-                    for name, grad in _slopes(model, images, labels).items()
-                    if grad is None or grad.sum() == 0
-                ]
+                _standing_still(lambda grad: grad is None or grad.sum() == 0)
             ),
         },
         look_at=_tried_on_odd,
@@ -415,16 +393,16 @@ EXERCISES = {
         right=_look,
         wrong={
             "The answers still record a graph: what did you forget to switch off?": (
-                lambda model, loader: _look(model, loader, graph=True)
+                partial(_look, graph=True)
             ),
             "The answer for a picture depends on its batch: which mode is this?": (
-                lambda model, loader: _look(model, loader, mode=True)
+                partial(_look, mode=True)
             ),
             "The model came in train mode and was left in eval mode.": (
-                lambda model, loader: _look(model, loader, restore=False)
+                partial(_look, left=False)
             ),
             "The model came in eval mode and was left in train mode.": (
-                lambda model, loader: _left_in_train(model, loader)
+                partial(_look, left=True)
             ),
             "The last, smaller batch is missing.": (
                 lambda model, loader: _look(model, loader[:-1])
