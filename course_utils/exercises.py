@@ -8,9 +8,7 @@ from typing import Any
 
 import torch
 
-
-class UnmetExpectationError(AssertionError):
-    """A result is not what the text around it says."""
+SEQUENCE = (list, tuple)
 
 
 class Mistakes(tuple[Any, ...]):
@@ -23,13 +21,11 @@ def expect(condition: Any, what_is_true: str) -> None:
     >>> expect(1 + 1 == 2, "one and one are two")
     ✓ one and one are two
     """
-    kind, shape = type(condition), tuple(getattr(condition, "shape", ()))
-    if "bool" not in str(getattr(condition, "dtype", kind)):
-        raise TypeError(f"expect wants True or False, not {kind.__name__}: compare it")
-    if shape not in ((), (1,)):
-        raise TypeError(f"expect wants one bool, not {shape}: add .all() or .any()")
+    kind = str(getattr(condition, "dtype", type(condition)))
+    if "bool" not in kind or getattr(condition, "shape", ()) not in ((), (1,)):
+        raise TypeError("expect wants one True or False: compare, or add .all()")
     if not condition:
-        raise UnmetExpectationError(
+        raise AssertionError(
             f"the text says {what_is_true!r}, but here it is not so. Run the notebook "
             "from the top; if you changed a cell above, this is where it shows."
         )
@@ -52,34 +48,28 @@ class Exercise:
     def verdict(self, answer: Any) -> str:
         """What to tell a learner who answers `answer`: one or two sentences."""
         try:
-            return self._verdict(answer)
-        except RecursionError:
-            return "not quite. Your answer is a list that holds itself."
-
-    def _verdict(self, answer: Any) -> str:
-        if _has(answer, ...):
-            return "not yet. Put your answer in place of the three dots."
-        if callable(self.right) and not callable(answer):
-            return f"not quite. The answer is a function, not {_a(answer)}."
-        try:
+            if _has(answer, ...):
+                return "not yet. Put your answer in place of the three dots."
+            if callable(self.right) and not callable(answer):
+                return f"not quite. The answer is a function, not {_a(answer)}."
             seen = self.look_at(answer)
+            nothing = _has(seen, None, ...)
+        except RecursionError:
+            return "not quite. Your answer calls or holds itself without end."
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
             return f"not quite. Your answer stops with {_in_one_line(error)}"
-        if _has(seen, None, ...):
+        if nothing:
             what = "Your function returns" if callable(self.right) else "Your answer is"
             return f"not yet. {what} nothing so far."
-        right = self.look_at(self.right)
-        if same(seen, right, self.tolerance):
-            return "correct."
-        hint = self.hint(seen) or difference(seen, right, self.tolerance)
-        return f"not quite. {hint}"
+        differs = difference(seen, self.look_at(self.right), self.tolerance)
+        return f"not quite. {self.hint(seen) or differs}" if differs else "correct."
 
     def hint(self, seen: Any) -> str | None:
         """The hint of the usual mistake that leads to what is `seen`, if it is one."""
         for hint, mistake in self.wrong.items():
-            mistakes = mistake if isinstance(mistake, Mistakes) else [mistake]
-            if any(same(seen, self.look_at(one), self.tolerance) for one in mistakes):
-                return hint
+            for one in mistake if isinstance(mistake, Mistakes) else [mistake]:
+                if difference(seen, self.look_at(one), self.tolerance) is None:
+                    return hint
         return None
 
 
@@ -122,38 +112,28 @@ def exercises_of(chapter: int) -> Mapping[str, Exercise]:
     return exercises
 
 
-def same(seen: Any, right: Any, tolerance: float) -> bool:
-    """Whether answers are alike: fractions within `tolerance`, all else exactly."""
-    if isinstance(seen, str) or isinstance(right, str):
-        return bool(type(seen) is type(right) and seen == right)
-    if _is_sequence(seen) and _is_sequence(right):
-        return len(seen) == len(right) and all(
-            same(one, other, tolerance) for one, other in zip(seen, right, strict=True)
-        )
-    mine, wanted = _as_tensor(seen), _as_tensor(right)
-    if mine is None or wanted is None or mine.shape != wanted.shape:
-        return False
-    if isinstance(right, int):
-        return torch.equal(mine, wanted)
-    # A hint may be meant for numbers that exploded.
-    return torch.allclose(mine, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
-
-
-def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str:
-    """How `seen` differs from `right`, without giving the right answer away."""
-    if _is_sequence(right) and _is_sequence(seen):
+def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str | None:
+    """How `seen` differs from `right`, without giving it away; None if it does not."""
+    if isinstance(seen, SEQUENCE) and isinstance(right, SEQUENCE):
         if len(seen) != len(right):
             return f"You give {len(seen)} values where {len(right)} are wanted."
         pairs = zip(seen, right, strict=True)
-        wrong = [pair for pair in pairs if not same(*pair, tolerance)]
+        wrong = [pair for pair in pairs if difference(*pair, tolerance)]
         parts = [part for pair in wrong for part in pair]
-        if any(_is_sequence(part) or getattr(part, "ndim", 0) for part in parts):
+        if any(isinstance(p, SEQUENCE) or getattr(p, "ndim", 0) for p in parts):
             return difference(*wrong[0], tolerance)
-        return f"{len(wrong)} of the {len(right)} values are wrong."
+        return f"{len(wrong)} of the {len(right)} values are wrong." if wrong else None
+    if isinstance(right, str) and type(seen) is type(right) and seen == right:
+        return None
     mine, wanted = _as_tensor(seen), _as_tensor(right)
     if mine is None and isinstance(seen, (int, float)):
         return "That number is too large to be right."
-    if mine is None or (_is_sequence(right) and not _is_sequence(seen)):
+    if mine is not None and wanted is not None and mine.shape == wanted.shape:
+        limit = 0 if isinstance(right, int) else tolerance
+        # A hint may be meant for numbers that exploded: NaN is like NaN.
+        if torch.allclose(mine, wanted, rtol=limit, atol=limit, equal_nan=True):
+            return None
+    if mine is None or (isinstance(right, SEQUENCE) and not isinstance(seen, SEQUENCE)):
         return f"You give {_a(seen)} where {_a(right)} is wanted."
     if wanted is None or wanted.ndim == mine.ndim == 0:
         return "Look at the question once more."
@@ -167,26 +147,20 @@ def difference(seen: Any, right: Any, tolerance: float = 1e-4) -> str:
 
 def _has(answer: Any, *gaps: Any) -> bool:
     """Whether one of the gaps is the answer, or lies in it at whatever depth."""
-    if _is_sequence(answer):
+    if isinstance(answer, SEQUENCE):
         return any(_has(part, *gaps) for part in answer)
     return any(answer is gap for gap in gaps)
-
-
-def _is_sequence(answer: Any) -> bool:
-    return isinstance(answer, (tuple, list))
 
 
 def _as_tensor(answer: Any) -> torch.Tensor | None:
     """Numbers of any kind as a tensor to compare; None for what has no numbers."""
     try:
-        parts = answer if _is_sequence(answer) else [answer]
-        tensors = [torch.as_tensor(part).detach().cpu().to_dense() for part in parts]
-        if any(tensor.is_complex() for tensor in tensors):
-            return None
-        numbers = torch.stack([tensor.double() for tensor in tensors])
-    except Exception:  # whatever another library's object may raise
+        if isinstance(answer, SEQUENCE):
+            return torch.stack([torch.as_tensor(_as_tensor(part)) for part in answer])
+        numbers = torch.as_tensor(answer).detach().cpu().to_dense()
+        return None if numbers.is_complex() else numbers.double()
+    except Exception:  # what other libraries' objects raise
         return None
-    return numbers if _is_sequence(answer) else numbers[0]
 
 
 def _a(thing: Any) -> str:
@@ -199,9 +173,8 @@ def _a(thing: Any) -> str:
 
 def _in_one_line(error: BaseException) -> str:
     """The error as Python would name it, without what follows the first line."""
-    name = type(error).__name__
     try:
         message = str(error).strip().partition("\n")[0]
-    except Exception:  # the error of a learner may be broken itself
+    except Exception:  # the learner's own error may be broken
         message = ""
-    return f"{name}: {message}" if message else f"{name}."
+    return type(error).__name__ + (f": {message}" if message else ".")
