@@ -6,14 +6,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from course_utils.exercises import Exercise
 
 Net = Callable[[torch.Tensor], torch.Tensor]
-
-
-def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return nn.functional.cross_entropy(logits, labels)
 
 
 def _without_shift(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -26,15 +23,8 @@ def _shifted_softmax(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
     return _without_shift(logits - logits.max(dim=1, keepdim=True).values, labels)
 
 
-def _moderate_logits() -> tuple[torch.Tensor, torch.Tensor]:
-    logits = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [2.0, 2.5, -0.5]])
-    return logits, torch.tensor([1, 0, 0])
-
-
-def _huge_logits() -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.tensor([[1000.0, 999.0, 0.0], [0.0, 1000.0, 0.0]]), torch.tensor(
-        [1, 0]
-    )
+MODERATE_LOGITS = torch.tensor([[1.0, 2, 0], [0.5, -1, 3], [2, 2.5, -0.5]])
+HUGE_LOGITS = torch.tensor([[1000.0, 999, 0], [0, 1000, 0]])
 
 
 def _decayed(w: float, slope: float, learning_rate: float, decay: float) -> float:
@@ -90,28 +80,18 @@ def _rings(number: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1), y
 
 
-def _by_radius(x: torch.Tensor, y: torch.Tensor) -> Net:
-    return lambda new: torch.stack([1.5 - new.norm(dim=1), new.norm(dim=1) - 1.5], 1)
+def _trained(net: Net) -> Callable[..., Net]:
+    """A training that leads to this network."""
+    return lambda x, y: net
 
 
-def _by_a_line(x: torch.Tensor, y: torch.Tensor) -> Net:
-    return lambda new: torch.stack([new[:, 0], -new[:, 0]], dim=1)
+def _by_radius(points: torch.Tensor) -> torch.Tensor:
+    return torch.stack([1.5 - points.norm(dim=1), points.norm(dim=1) - 1.5], 1)
 
 
-def _half_way(x: torch.Tensor, y: torch.Tensor) -> Net:
-    def net(new: torch.Tensor) -> torch.Tensor:
-        right = _by_radius(x, y)(new)
-        return torch.where((new[:, :1] > 1.2), right.flip(1), right)
-
-    return net
-
-
-def _one_column(x: torch.Tensor, y: torch.Tensor) -> Net:
-    return lambda new: _by_radius(x, y)(new)[:, :1]
-
-
-def _turned_around(x: torch.Tensor, y: torch.Tensor) -> Net:
-    return lambda new: _by_radius(x, y)(new).flip(1)
+def _half_way(points: torch.Tensor) -> torch.Tensor:
+    right = _by_radius(points)
+    return torch.where((points[:, :1] > 1.2), right.flip(1), right)
 
 
 def _quality(train: Callable[..., Any]) -> Any:
@@ -133,153 +113,125 @@ def _quality(train: Callable[..., Any]) -> Any:
 EXERCISES = {
     "2.1": Exercise(
         right=50_890,
-        wrong=[
-            (50_816, "Those are the weights; each output has a bias as well."),
-            (50_880, "The first layer is right; the second has biases, too: 10."),
-            (50_826, "The second layer is right; the first has biases, too: 64."),
-            (
-                501_760,
-                "A weight joins a unit to one of the next layer: the layers' weights "
-                "are added, not multiplied.",
-            ),
-            (50_954, "ReLU has no parameters."),
-            (50_176, "Those are the weights of the first layer alone."),
-            (50_240, "That is the first layer alone; add the second."),
-        ],
+        wrong={
+            "Those are the weights; each output has a bias as well.": 50_816,
+            "The first layer is right; the second has biases, too: 10.": 50_880,
+            "The second layer is right; the first has biases, too: 64.": 50_826,
+            "A weight joins a unit to one of the next layer: the layers' weights "
+            "are added, not multiplied.": 501_760,
+            "ReLU has no parameters.": 50_954,
+            "Those are the weights of the first layer alone.": 50_176,
+            "That is the first layer alone; add the second.": 50_240,
+        },
     ),
     "2.2": Exercise(
         right=lambda one_hot: one_hot.argmax(dim=1),
-        wrong=[
-            (
-                lambda one_hot: one_hot.argmax(),
-                "That is one number for the whole table; say along which axis.",
+        wrong={
+            "That is one number for the whole table; say along which axis.": (
+                lambda one_hot: one_hot.argmax()
             ),
-            (
-                lambda one_hot: one_hot.argmax(dim=0),
-                "That gives one number a class: the classes lie along axis 1.",
+            "That gives one number a class: the classes lie along axis 1.": (
+                lambda one_hot: one_hot.argmax(dim=0)
             ),
-            (
-                lambda one_hot: one_hot.max(dim=1).values,
-                "Those are the largest numbers, all 1; you want their places.",
+            "Those are the largest numbers, all 1; you want their places.": (
+                lambda one_hot: one_hot.max(dim=1).values
             ),
-        ],
+        },
         look_at=lambda turn: turn(
             torch.tensor([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
         ),
     ),
     "2.3": Exercise(
-        right=_cross_entropy,
-        wrong=[
-            (
-                _without_shift,
-                "Right for small logits; at 1000, exp overflows. Subtract each row's "
-                "largest logit first.",
+        right=F.cross_entropy,
+        wrong={
+            "Right for small logits; at 1000, exp overflows. Subtract each row's "
+            "largest logit first.": _without_shift,
+            "It does not overflow any more, but a probability comes out as 0, and "
+            "its log as minus infinity: use log(a / b) = log a - log b.": (
+                _shifted_softmax
             ),
-            (
-                _shifted_softmax,
-                "It does not overflow any more, but a probability comes out as 0, and "
-                "its log as minus infinity: use log(a / b) = log a - log b.",
+            "That is the logarithm with base 10; torch.log is the natural one.": (
+                lambda *given: F.cross_entropy(*given) / math.log(10)
             ),
-            (
-                lambda logits, labels: _cross_entropy(logits, labels) / math.log(10),
-                "That is the logarithm with base 10; torch.log is the natural one.",
+            "The sign: the log of a probability is negative, a loss is not.": (
+                lambda *given: -F.cross_entropy(*given)
             ),
-            (
-                lambda logits, labels: -_cross_entropy(logits, labels),
-                "The sign: the log of a probability is negative, a loss is not.",
+            "That is the sum over the examples; take their mean.": (
+                lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")
             ),
-            (
-                lambda logits, labels: len(labels) * _cross_entropy(logits, labels),
-                "That is the sum over the examples; take their mean.",
+            "That is one loss for each example; take their mean.": (
+                lambda *given: F.cross_entropy(*given, reduction="none")
             ),
-            (
-                lambda logits, labels: nn.functional.cross_entropy(
-                    logits, labels, reduction="none"
-                ),
-                "That is one loss for each example; take their mean.",
+            "Softmax is applied twice here.": (
+                lambda logits, labels: F.cross_entropy(logits.softmax(1), labels)
             ),
-            (
-                lambda logits, labels: _cross_entropy(logits.softmax(1), labels),
-                "Softmax is applied twice here.",
-            ),
-            (
+            "Softmax along the wrong axis: the classes lie along dim=1.": (
                 lambda logits, labels: (
                     -logits.log_softmax(0)[range(len(labels)), labels].mean()
-                ),
-                "Softmax along the wrong axis: the classes lie along dim=1.",
+                )
             ),
+        },
+        look_at=lambda loss: [
+            loss(MODERATE_LOGITS.clone(), torch.tensor([1, 0, 0])),
+            loss(HUGE_LOGITS.clone(), torch.tensor([1, 0])),
         ],
-        look_at=lambda loss: [loss(*_moderate_logits()), loss(*_huge_logits())],
     ),
     "2.4": Exercise(
         right=_decayed,
-        wrong=[
-            (
-                lambda w, slope, learning_rate, decay: (
-                    w - learning_rate * slope - decay * w
-                ),
-                "The learning rate scales the slope of the penalty, too.",
+        wrong={
+            "The learning rate scales the slope of the penalty, too.": (
+                lambda w, slope, rate, decay: w - rate * slope - decay * w
             ),
-            (
-                lambda w, slope, learning_rate, decay: (
-                    w - learning_rate * (slope - decay * w)
-                ),
-                "Here the weight grows; the penalty should pull it towards 0.",
+            "Here the weight grows; the penalty should pull it towards 0.": (
+                lambda w, slope, rate, decay: w - rate * (slope - decay * w)
             ),
-            (
-                lambda w, slope, learning_rate, decay: (
-                    w - learning_rate * (slope + decay)
-                ),
-                "The pull is decay times the weight, not the same for all.",
+            "The pull is decay times the weight, not the same for all.": (
+                lambda w, slope, rate, decay: w - rate * (slope + decay)
             ),
-            (
-                lambda w, slope, learning_rate, decay: (
-                    w - learning_rate * (slope + decay * w**2 / 2)
-                ),
-                "That is the penalty itself; the step needs its slope.",
+            "That is the penalty itself; the step needs its slope.": (
+                lambda w, slope, rate, decay: w - rate * (slope + decay * w**2 / 2)
             ),
-            (
-                lambda w, slope, learning_rate, decay: (
-                    w - learning_rate * (slope + 2 * decay * w)
-                ),
-                "The slope of w² is 2w, and the penalty has a half before it.",
+            "The slope of w² is 2w, and the penalty has a half before it.": (
+                lambda w, slope, rate, decay: w - rate * (slope + 2 * decay * w)
             ),
-            (
-                lambda w, slope, learning_rate, decay: w - learning_rate * slope,
-                "That is plain SGD: the penalty is missing.",
+            "That is plain SGD: the penalty is missing.": (
+                lambda w, slope, rate, decay: w - rate * slope
             ),
-            (
-                lambda w, slope, learning_rate, decay: slope + decay * w,
-                "That is the slope with its pull; now take the step.",
+            "That is the slope with its pull; now take the step.": (
+                lambda w, slope, rate, decay: slope + decay * w
             ),
-        ],
+        },
         look_at=lambda step: [step(3.0, 0.5, 0.1, 0.2), step(-2.0, 1.0, 0.5, 0.1)],
     ),
     "2.5": Exercise(
         right=_Scale,
-        wrong=[
-            (
-                _ScaleNotRegistered,
-                "It multiplies rightly, but parameters() is empty: use nn.Parameter.",
+        wrong={
+            "It multiplies rightly, but parameters() is empty: use nn.Parameter.": (
+                _ScaleNotRegistered
             ),
-            (_ScaleOfOne, "One factor for all; each input should have its own."),
-            (_Shift, "This adds the factors; multiply by them."),
-            (_ScaleFromZero, "The factors should start at 1, not at 0."),
-        ],
+            "One factor for all; each input should have its own.": _ScaleOfOne,
+            "This adds the factors; multiply by them.": _Shift,
+            "The factors should start at 1, not at 0.": _ScaleFromZero,
+        },
         look_at=_scaled,
     ),
     "2.6": Exercise(
-        right=_by_radius,
-        wrong=[
-            (
-                _by_a_line,
-                "About as good as guessing: is there an activation between the "
-                "layers, and does the loss fall?",
+        right=_trained(_by_radius),
+        wrong={
+            "About as good as guessing: is there an activation between the layers, and "
+            "does the loss fall?": (
+                _trained(lambda points: torch.stack([points[:, 0], -points[:, 0]], 1))
             ),
-            (_half_way, "On the way, but under 95 %: take more steps or more units."),
-            (_one_column, "One number a point; give two logits, one for each class."),
-            (_turned_around, "Nearly all wrong: the classes have changed places."),
-        ],
+            "On the way, but under 95 %: take more steps or more units.": (
+                _trained(_half_way)
+            ),
+            "One number a point; give two logits, one for each class.": (
+                _trained(lambda points: _by_radius(points)[:, :1])
+            ),
+            "Nearly all wrong: the classes have changed places.": (
+                _trained(lambda points: _by_radius(points).flip(1))
+            ),
+        },
         look_at=_quality,
     ),
 }

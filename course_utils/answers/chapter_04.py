@@ -47,19 +47,13 @@ def _names_in_a_folder(function: Callable[[Path], Any]) -> Any:
         return ["a Path" if isinstance(name, Path) else str(name) for name in names]
 
 
-def _paste(
-    one: Tensor, two: Tensor, rows: slice, columns: slice
-) -> tuple[Tensor, float]:
-    mixed = one.clone()
-    mixed[:, rows, columns] = two[:, rows, columns]
-    return mixed, 1 - two[0, rows, columns].numel() / one[0].numel()
+def _paste(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
+    return _paste_in_place(one.clone(), two, *place)
 
 
-def _paste_in_place(
-    one: Tensor, two: Tensor, rows: slice, columns: slice
-) -> tuple[Tensor, float]:
-    one[:, rows, columns] = two[:, rows, columns]
-    return one, 1 - two[0, rows, columns].numel() / one[0].numel()
+def _paste_in_place(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
+    one[:, *place] = two[:, *place]
+    return one, 1 - two[0, *place].numel() / one[0].numel()
 
 
 def _pasted(function: Callable[..., Any]) -> Any:
@@ -69,30 +63,19 @@ def _pasted(function: Callable[..., Any]) -> Any:
     return answer if answer is None or answer is ... else [*answer, one]
 
 
-def _distances(known: Tensor, asked: Tensor) -> Tensor:
-    """How far each asked picture lies from each known one, on average."""
-    return (asked[:, None].float() - known[None].float()).abs().flatten(2).mean(dim=2)
-
-
-def _near(distances: Tensor, limit: float) -> Tensor:
-    return (distances.amin(dim=1) < limit).nonzero().flatten()
-
-
 def _near_copies(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    return _near(_distances(torch.cat([known, known.flip(-1)]), asked), limit)
+    return _near(torch.cat([known, known.flip(-1)]), asked, limit)
 
 
-def _bytewise(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    """As `_near_copies`, with differences that wrap around below 0."""
-    both = torch.cat([known, known.flip(-1)])
-    return _near((asked[:, None] - both[None]).float().flatten(2).mean(dim=2), limit)
+def _near(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    distances = (asked[:, None].float() - known[None].float()).abs()
+    return _below(distances, limit)
 
 
-def _wrong_way(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    """As `_near_copies`, with signs, so that light and dark cancel out."""
-    both = torch.cat([known, known.flip(-1)]).float()
-    signed = (asked[:, None].float() - both[None]).flatten(2).mean(dim=2)
-    return _near(signed.abs(), limit)
+def _below(distances: Tensor, limit: float) -> Tensor:
+    """Of asked pictures by known pictures, the asked ones that are near to any."""
+    mean = distances.float().flatten(2).mean(dim=2).abs()
+    return (mean.amin(dim=1) < limit).nonzero().flatten()
 
 
 def _suspects() -> tuple[Tensor, Tensor]:
@@ -110,193 +93,152 @@ def _suspects() -> tuple[Tensor, Tensor]:
 EXERCISES = {
     "4.1": Exercise(
         right=(352, 72),
-        wrong=[
-            ((351, 72), "The 72 pictures that are left over make a batch, too."),
-            ((351, 128), "351 batches hold 44,928 pictures: some are left over."),
-            ((352, 128), "The last batch is shorter: what do 351 full ones leave?"),
-            ((72, 352), "The other way round: first the batches, then the pictures."),
-            ((352, 56), "56 are missing to a full batch; how many are there?"),
-        ],
+        wrong={
+            "The 72 pictures that are left over make a batch, too.": (351, 72),
+            "351 batches hold 44,928 pictures: some are left over.": (351, 128),
+            "The last batch is shorter: what do 351 full ones leave?": (352, 128),
+            "The other way round: first the batches, then the pictures.": (72, 352),
+            "56 are missing to a full batch; how many are there?": (352, 56),
+        },
     ),
     "4.2": Exercise(
         right=(True, False, True, False, False),
-        wrong=[
-            (
-                (False, False, True, False, False),
-                "(a): a car that drives the other way is still a car.",
+        wrong={
+            "(a): a car that drives the other way is still a car.": (
+                (False, False, True, False, False)
             ),
-            (
-                (True, True, True, False, False),
-                "(b): turned by half a turn, a 6 is read as a 9.",
+            "(b): turned by half a turn, a 6 is read as a 9.": (
+                (True, True, True, False, False)
             ),
-            (
-                (True, False, False, False, False),
-                "(c): seen from above there is no up or down.",
+            "(c): seen from above there is no up or down.": (
+                (True, False, False, False, False)
             ),
-            (
-                (True, False, True, True, False),
-                "(d): ripe means red; a shifted colour may say green.",
+            "(d): ripe means red; a shifted colour may say green.": (
+                (True, False, True, True, False)
             ),
-            (
-                (True, False, True, False, True),
-                "(e): mirrored, the heart lies on the right, and the label says left.",
+            "(e): mirrored, the heart lies on the right, and the label says left.": (
+                (True, False, True, False, True)
             ),
-            (
-                (False, True, False, True, True),
-                "All five the other way round: True means that the label stays right.",
+            "All five the other way round: True means that the label stays right.": (
+                (False, True, False, True, True)
             ),
-        ],
+        },
     ),
     "4.3": Exercise(
         right=_undo_batch,
-        wrong=[
-            (_undone, "Nearly: keep the numbers between 0 and 1."),
-            (
+        wrong={
+            "Nearly: keep the numbers between 0 and 1.": _undone,
+            "First times std, then plus mean: the steps come in reverse order.": (
                 lambda batch, mean, std: (
                     (batch + _per_channel(mean)) * _per_channel(std)
-                ).clamp(0, 1),
-                "First times std, then plus mean: the steps come in reverse order.",
+                ).clamp(0, 1)
             ),
-            (
-                lambda batch, mean, std: (
-                    (batch - _per_channel(mean)) / _per_channel(std)
-                ).clamp(0, 1),
-                "This normalises once more; to undo it, multiply and add.",
+            "This normalises once more; to undo it, multiply and add.": (
+                lambda batch, mean, std: _undo_batch(batch, -mean / std, 1 / std)
             ),
-            (
-                lambda batch, mean, std: (batch * _per_channel(std)).clamp(0, 1),
-                "The mean is missing: add it after multiplying.",
+            "The mean is missing: add it after multiplying.": (
+                lambda batch, mean, std: _undo_batch(batch, 0 * mean, std)
             ),
-            (
-                lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1),
-                "Each channel has its own mean and std: do not average them.",
+            "Each channel has its own mean and std: do not average them.": (
+                lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1)
             ),
-            (
-                lambda batch, mean, std: _undo_batch(batch, std, mean),
-                "Mean and std have changed places: times std, then plus mean.",
+            "Mean and std have changed places: times std, then plus mean.": (
+                lambda batch, mean, std: _undo_batch(batch, std, mean)
             ),
-        ],
+        },
         look_at=lambda undo: undo(*_normalised()),
     ),
     "4.4": Exercise(
         right=_class_names,
-        wrong=[
-            (
-                lambda path: sorted(p.name for p in path.iterdir() if p.is_dir()),
-                "The hidden folders are still there: their names begin with a dot.",
+        wrong={
+            "The hidden folders are still there: their names begin with a dot.": (
+                lambda path: sorted(p.name for p in path.iterdir() if p.is_dir())
             ),
-            (
+            "There are other hidden folders: leave out all that begin with a dot.": (
                 lambda path: sorted(
                     p.name
                     for p in path.iterdir()
                     if p.is_dir() and p.name != ".ipynb_checkpoints"
-                ),
-                "There are other hidden folders: leave out all that begin with a dot.",
+                )
             ),
-            (
-                lambda path: [path / name for name in _class_names(path)],
-                "These are Paths; give their names, entry.name.",
+            "These are Paths; give their names, entry.name.": (
+                lambda path: [path / name for name in _class_names(path)]
             ),
-            (
+            "A file is no class: ask is_dir().": (
                 lambda path: sorted(
                     p.name for p in path.iterdir() if not p.name.startswith(".")
-                ),
-                "A file is no class: ask is_dir().",
+                )
             ),
-            (
-                lambda path: sorted(p.name for p in path.iterdir()),
-                "Here is everything: leave out files and what begins with a dot.",
+            "Here is everything: leave out files and what begins with a dot.": (
+                lambda path: sorted(p.name for p in path.iterdir())
             ),
-            (
-                lambda path: sorted(_class_names(path), reverse=True),
-                "The right names, not in the order of the alphabet: sort them.",
+            "The right names, not in the order of the alphabet: sort them.": (
+                lambda path: sorted(_class_names(path), reverse=True)
             ),
-            (
-                lambda path: len(_class_names(path)),
-                "The names are wanted, not their number.",
+            "The names are wanted, not their number.": (
+                lambda path: len(_class_names(path))
             ),
-        ],
+        },
         look_at=_names_in_a_folder,
     ),
     "4.5": Exercise(
         right=_paste,
-        wrong=[
-            (
-                _paste_in_place,
-                "You changed the picture that was given to you: paste into a clone.",
+        wrong={
+            "You changed the picture that was given to you: paste into a clone.": (
+                _paste_in_place
             ),
-            (
-                lambda one, two, rows, columns: (
-                    _paste(one, two, rows, columns)[0],
-                    1 - _paste(one, two, rows, columns)[1],
-                ),
-                "This is the share of the pasted piece; one keeps the rest.",
+            "This is the share of the pasted piece; one keeps the rest.": (
+                lambda *given: (_paste(*given)[0], 1 - _paste(*given)[1])
             ),
-            (
+            "Count pixels on both sides: the piece has all its channels here.": (
                 lambda one, two, rows, columns: (
                     _paste(one, two, rows, columns)[0],
                     1 - two[:, rows, columns].numel() / one[0].numel(),
-                ),
-                "Count pixels on both sides: the piece has all its channels here.",
+                )
             ),
-            (
-                lambda one, two, rows, columns: (
-                    _paste(two, one, rows, columns)[0],
-                    _paste(one, two, rows, columns)[1],
-                ),
-                "The pictures have changed roles: the piece comes from two.",
+            "The pictures have changed roles: the piece comes from two.": (
+                lambda one, two, rows, columns: _paste(two, one, rows, columns)
             ),
-            (
-                lambda one, two, rows, columns: (
-                    _paste(one, two, columns, rows)[0],
-                    _paste(one, two, rows, columns)[1],
-                ),
-                "Rows and columns have changed places.",
+            "Rows and columns have changed places.": (
+                lambda one, two, rows, columns: _paste(one, two, columns, rows)
             ),
-        ],
+        },
         look_at=_pasted,
     ),
     "4.6": Exercise(
         right=_near_copies,
-        wrong=[
-            (
-                lambda known, asked, limit: _near(_distances(known, asked), limit),
-                "A mirrored copy got through: compare with known.flip(-1) as well.",
-            ),
-            (
+        wrong={
+            "A mirrored copy got through: compare with known.flip(-1) as well.": _near,
+            "That mirrors top to bottom; left to right is flip(-1).": (
                 lambda known, asked, limit: _near(
-                    _distances(torch.cat([known, known.flip(-2)]), asked), limit
-                ),
-                "That mirrors top to bottom; left to right is flip(-1).",
+                    torch.cat([known, known.flip(-2)]), asked, limit
+                )
             ),
-            (
-                _bytewise,
-                "Bytes start again at 255 below 0: make floats with float() first.",
+            "Bytes start again at 255 below 0: make floats with float() first.": (
+                lambda known, asked, limit: _below(
+                    asked[:, None] - torch.cat([known, known.flip(-1)]), limit
+                )
             ),
-            (
-                _wrong_way,
-                "Lighter and darker pixels cancel out: take abs() before the mean.",
+            "Lighter and darker pixels cancel out: take abs() before the mean.": (
+                lambda known, asked, limit: _below(
+                    asked[:, None].float() - torch.cat([known, known.flip(-1)]), limit
+                )
             ),
-            (
-                lambda known, asked, limit: _near_copies(known, asked, 255 * limit),
-                "Everything is near: limit counts in bytes, so do not divide by 255.",
+            "Everything is near: limit counts in bytes, so do not divide by 255.": (
+                lambda known, asked, limit: _near_copies(known, asked, 255 * limit)
             ),
-            (
-                lambda known, asked, limit: _near_copies(asked, known, limit),
-                "These are places in known; the places in asked are wanted.",
+            "These are places in known; the places in asked are wanted.": (
+                lambda known, asked, limit: _near_copies(asked, known, limit)
             ),
-            (
-                lambda known, asked, limit: len(_near_copies(known, asked, limit)),
-                "This is how many there are; return which.",
+            "This is how many there are; return which.": (
+                lambda *given: len(_near_copies(*given))
             ),
-            (
-                lambda known, asked, limit: (
-                    _distances(torch.cat([known, known.flip(-1)]), asked).amin(1)
-                    < limit
-                ),
-                "This says yes or no for each; nonzero().flatten() gives the indices.",
+            "This says yes or no for each; nonzero().flatten() gives the indices.": (
+                lambda known, asked, limit: torch.isin(
+                    torch.arange(len(asked)), _near_copies(known, asked, limit)
+                )
             ),
-        ],
+        },
         look_at=lambda find: find(*_suspects(), 6.0),
     ),
 }

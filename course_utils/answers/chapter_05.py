@@ -35,45 +35,31 @@ def _error_rates(table: Tensor) -> Tensor:
     return 1 - table.diagonal() / table.sum(dim=1)
 
 
-def _surest(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure, guesses = logits.softmax(dim=1).max(dim=1)
-    return _among_mistakes(sure, guesses, labels, count)
+def _find(
+    value: Callable[[Tensor, Tensor], Tensor], among_all: bool = False
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Find the mistakes with the largest values."""
+
+    def find(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+        asked = (logits.argmax(dim=1) != labels) | among_all
+        places = asked.nonzero()[:, 0]
+        values = value(logits, labels)[places]
+        return places[values.argsort(descending=True)][:count]
+
+    return find
 
 
-def _among_mistakes(
-    value: Tensor, guesses: Tensor, labels: Tensor, count: int, downwards: bool = True
-) -> Tensor:
-    mistakes = (guesses != labels).nonzero()[:, 0]
-    return mistakes[value[mistakes].argsort(descending=downwards)][:count]
+def _sureness(logits: Tensor, labels: Tensor) -> Tensor:
+    return logits.softmax(dim=1).amax(dim=1)
 
 
-def _by_logit(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    value, guesses = logits.max(dim=1)
-    return _among_mistakes(value, guesses, labels, count)
-
-
-def _least_sure(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure, guesses = logits.softmax(dim=1).max(dim=1)
-    return _among_mistakes(sure, guesses, labels, count, downwards=False)
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="none")
 
 
 def _places_among_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure, guesses = logits.softmax(dim=1).max(dim=1)
-    return sure[guesses != labels].argsort(descending=True)[:count]
-
-
-def _by_loss(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    return losses.argsort(descending=True)[:count]
-
-
-def _by_loss_of_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    return _among_mistakes(losses, logits.argmax(dim=1), labels, count)
-
-
-def _surest_of_all(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    return logits.softmax(dim=1).max(dim=1).values.argsort(descending=True)[:count]
+    sure = _sureness(logits, labels)[logits.argmax(dim=1) != labels]
+    return sure.argsort(descending=True)[:count]
 
 
 def _loop(
@@ -101,19 +87,6 @@ def _loop(
     return train_one_epoch
 
 
-def _forgets_to_add(*given: Any) -> float:
-    _loop()(*given)
-    return 0.0
-
-
-def _keeps_the_graph(model: nn.Module, batches: Batches, optimizer: Any) -> Tensor:
-    return torch.tensor(_loop()(model, batches, optimizer), requires_grad=True)
-
-
-def _adds_up_only(model: nn.Module, batches: Batches, optimizer: Any) -> float:
-    return _loop()(model, batches, optimizer) * sum(len(y) for _, y in batches)
-
-
 def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
     """What the function returns, and what it leaves the model as."""
     model = nn.Linear(2, 3)
@@ -134,119 +107,98 @@ def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
 EXERCISES = {
     "5.1": Exercise(
         right=3440,
-        wrong=[
-            (3432, "The last batch of an epoch is shorter, and it is a batch too."),
-            (430, "That is one epoch; there are 8."),
-            (8, "That is the number of epochs; a step is taken for each batch."),
-            (
-                440_000,
-                "That is the number of pictures; a step is taken for each batch.",
-            ),
-            (3437.5, "There are no half batches: each epoch has whole ones."),
-            (3438, "Round up in each epoch: every epoch ends with a short batch."),
-        ],
+        wrong={
+            "The last batch of an epoch is shorter, and it is a batch too.": 3432,
+            "That is one epoch; there are 8.": 430,
+            "That is the number of epochs; a step is taken for each batch.": 8,
+            "That is the number of pictures; a step is taken for each batch.": 440_000,
+            "There are no half batches: each epoch has whole ones.": 3437.5,
+            "Round up in each epoch: every epoch ends with a short batch.": 3438,
+        },
     ),
     "5.2": Exercise(
         right=_fair_mean,
-        wrong=[
-            (
-                lambda accuracies, sizes: sum(accuracies) / len(accuracies),
-                "That is the mean of batch means: a short batch counts too much.",
+        wrong={
+            "That is the mean of batch means: a short batch counts too much.": (
+                lambda accuracies, sizes: sum(accuracies) / len(accuracies)
             ),
-            (
-                lambda accuracies, sizes: (
-                    _fair_mean(accuracies, sizes) * sum(sizes) / len(sizes)
-                ),
-                "Divide by the number of pictures, not by the number of batches.",
+            "Divide by the number of pictures, not by the number of batches.": (
+                lambda means, sizes: _fair_mean(means, sizes) * sum(sizes) / len(sizes)
             ),
-            (
-                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes),
-                "That is the number of right answers; now divide it.",
+            "That is the number of right answers; now divide it.": (
+                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes)
             ),
-        ],
-        look_at=lambda mean: [
-            mean([0.5, 0.75, 1.0], [8, 8, 2]),
-            mean([1.0, 0.0], [128, 8]),
-        ],
+        },
+        look_at=lambda f: [f([0.5, 0.75, 1.0], [8, 8, 2]), f([1.0, 0.0], [128, 8])],
     ),
     "5.3": Exercise(
         right=_error_rates,
-        wrong=[
-            (
-                lambda table: table.diagonal() / table.sum(dim=1),
-                "These are the shares that were right; the wrong ones are asked for.",
+        wrong={
+            "These are the shares that were right; the wrong ones are asked for.": (
+                lambda table: table.diagonal() / table.sum(dim=1)
             ),
-            (
-                lambda table: 1 - table.diagonal() / table.sum(dim=0),
-                "You divide by the columns, the answers; a true class is a row.",
+            "You divide by the columns, the answers; a true class is a row.": (
+                lambda table: 1 - table.diagonal() / table.sum(dim=0)
             ),
-            (
-                lambda table: 1 - table.diagonal() / table.sum(),
-                "You divide by all pictures; each class has its own number of them.",
+            "You divide by all pictures; each class has its own number of them.": (
+                lambda table: 1 - table.diagonal() / table.sum()
             ),
-            (
-                lambda table: table.sum(dim=1) - table.diagonal(),
-                "These are counts; divide by the number of pictures of the class.",
+            "These are counts; divide by the number of pictures of the class.": (
+                lambda table: table.sum(dim=1) - table.diagonal()
             ),
-            (
-                lambda table: 1 - table.diagonal().sum() / table.sum(),
-                "That is one number for all; each class has its own.",
+            "That is one number for all; each class has its own.": (
+                lambda table: 1 - table.diagonal().sum() / table.sum()
             ),
-        ],
+        },
         look_at=lambda rates: rates(TABLE.clone()),
     ),
     "5.4": Exercise(
-        right=_surest,
-        wrong=[
-            (_by_logit, "Large logits are not yet sure: compare after softmax."),
-            (_least_sure, "That is the wrong end: the surest mistake comes first."),
-            (
-                _by_loss,
-                "That is the largest loss; asked is the surest guess, "
-                "among the mistakes.",
+        right=_find(_sureness),
+        wrong={
+            "Large logits are not yet sure: compare after softmax.": (
+                _find(lambda logits, labels: logits.amax(dim=1))
             ),
-            (
-                _by_loss_of_mistakes,
-                "That is the largest loss; asked is the surest wrong guess.",
+            "That is the wrong end: the surest mistake comes first.": (
+                _find(lambda logits, labels: -_sureness(logits, labels))
             ),
-            (
-                _surest_of_all,
-                "Right answers are among these; look among the mistakes only.",
+            "That is the largest loss; asked is the surest guess, among the "
+            "mistakes.": _find(_loss, among_all=True),
+            "That is the largest loss; asked is the surest wrong guess.": _find(_loss),
+            "Right answers are among these; look among the mistakes only.": (
+                _find(_sureness, among_all=True)
             ),
-            (
-                _places_among_mistakes,
-                "These are places among the mistakes: look up which pictures they are.",
+            "These are places among the mistakes: look up which pictures they are.": (
+                _places_among_mistakes
             ),
-        ],
+        },
         look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
     ),
     "5.5": Exercise(
         right=_loop(),
-        wrong=[
-            (_loop(mode=False), "The model is still in eval mode: say model.train()."),
-            (
-                _loop(clear=False),
-                "Slopes pile up from batch to batch: zero_grad() is missing.",
+        wrong={
+            "The model is still in eval mode: say model.train().": _loop(mode=False),
+            "Slopes pile up from batch to batch: zero_grad() is missing.": (
+                _loop(clear=False)
             ),
-            (
-                _loop(step=False),
-                "The weights have not moved: is there a step for each batch?",
+            "The weights have not moved: is there a step for each batch?": (
+                _loop(step=False)
             ),
-            (
-                _loop(weigh=False),
-                "A mean of batch means: weigh each loss by the size of its batch.",
+            "A mean of batch means: weigh each loss by the size of its batch.": (
+                _loop(weigh=False)
             ),
-            (_forgets_to_add, "The running loss is 0: nothing was added to it."),
-            (
-                _loop(mode=False, weigh=False),
-                "The model is still in eval mode, and this is a mean of batch means.",
+            "The running loss is 0: nothing was added to it.": (
+                lambda *given: 0.0 * _loop()(*given)
             ),
-            (
-                _keeps_the_graph,
-                "Your loss is a tensor that keeps the graph: add up loss.item().",
+            "The model is still in eval mode, and this is a mean of batch means.": (
+                _loop(mode=False, weigh=False)
             ),
-            (_adds_up_only, "You return the sum; divide by the number of samples."),
-        ],
+            "Your loss is a tensor that keeps the graph: add up loss.item().": (
+                lambda *given: torch.tensor(_loop()(*given), requires_grad=True)
+            ),
+            "You return the sum; divide by the number of samples.": (
+                lambda *given: _loop()(*given) * sum(len(y) for _, y in given[1])
+            ),
+        },
         look_at=_tried,
     ),
 }

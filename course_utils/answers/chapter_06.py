@@ -23,15 +23,10 @@ def _rates(matrix: Tensor, number: int) -> tuple[Tensor, Tensor]:
     return right / matrix[:, number].sum(), right / matrix[number].sum()
 
 
-def _mean_and_spread(runs: list[float]) -> tuple[float, float]:
-    numbers = torch.tensor(runs, dtype=torch.float64)
-    return numbers.mean().item(), numbers.std().item()
-
-
 def _with_spread(
     spread: Callable[[Tensor], Tensor],
 ) -> Callable[[list[float]], tuple[float, float]]:
-    """The right mean, with another measure of the spread."""
+    """The right mean, with a measure of the spread."""
 
     def summary(runs: list[float]) -> tuple[float, float]:
         numbers = torch.tensor(runs, dtype=torch.float64)
@@ -74,23 +69,13 @@ def _tried(make: Callable[[], Any]) -> Any:
         return [sum(p.numel() for p in model.parameters()), model(pictures)]
 
 
-def _erase(pictures: Tensor) -> Tensor:
+def _erase(pictures: Tensor, places: int = 25) -> Tensor:
     """Black squares of 8 by 8 pixels, each at a place of its own."""
     erased = pictures.clone()
     for picture in erased:
-        down, right = torch.randint(25, (2,)).tolist()
+        down, right = torch.randint(places, (2,)).tolist()
         picture[:, down : down + 8, right : right + 8] = 0
     return erased
-
-
-def _erase_alike(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    erased[:, :, 8:16, 8:16] = 0
-    return erased
-
-
-def _erase_in_place(pictures: Tensor) -> Tensor:
-    return pictures.copy_(_erase(pictures))
 
 
 def _erase_red(pictures: Tensor) -> Tensor:
@@ -100,19 +85,8 @@ def _erase_red(pictures: Tensor) -> Tensor:
 
 
 def _erase_up_to_the_border(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    for picture in erased:
-        down, right = torch.randint(32, (2,)).tolist()
-        picture[:, down : down + 8, right : right + 8] = 0
+    erased = _erase(pictures, places=32)
     erased[0, :, 28:, 28:] = 0  # so that one square is cut off, whatever is drawn
-    return erased
-
-
-def _erase_but_never_last(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    for picture in erased:
-        down, right = torch.randint(24, (2,)).tolist()
-        picture[:, down : down + 8, right : right + 8] = 0
     return erased
 
 
@@ -139,189 +113,141 @@ def _squares(erase: Callable[[Tensor], Any]) -> Any:
 EXERCISES = {
     "6.1": Exercise(
         right=296_130,
-        wrong=[
-            (296_112, "The 18 biases of the convolution are missing."),
-            (296_120, "The 10 biases of the last layer are missing."),
-            (296_038, "The biases are missing: one for each kernel and each unit."),
-            (
-                295_806,
-                "A kernel has 3 x 3 weights for each of the three colours, not once.",
+        wrong={
+            "The 18 biases of the convolution are missing.": 296_112,
+            "The 10 biases of the last layer are missing.": 296_120,
+            "The biases are missing: one for each kernel and each unit.": 296_038,
+            "A kernel has 3 x 3 weights for each of the three colours, not once.": (
+                295_806
             ),
-            (
-                1_180_866,
-                "That is without the pooling: it leaves 18 maps of 16 x 16.",
-            ),
-            (504, "That is the convolution; two dense layers follow."),
-            (295_626, "Those are the dense layers; the convolution has some too."),
-            (62_006, "That is LeNet's number."),
-        ],
+            "That is without the pooling: it leaves 18 maps of 16 x 16.": 1_180_866,
+            "That is the convolution; two dense layers follow.": 504,
+            "Those are the dense layers; the convolution has some too.": 295_626,
+            "That is LeNet's number.": 62_006,
+        },
         # The last three digits as well, because a count has to be exact.
         look_at=lambda count: [count, count % 1000],
     ),
     "6.2": Exercise(
         right=_steps,
-        wrong=[
-            (
-                lambda pictures, batch_size, epochs: epochs * (pictures // batch_size),
-                "The last batch of an epoch is shorter, and it is a step all the same.",
+        wrong={
+            "The last batch of an epoch is shorter, and it is a step all the same.": (
+                lambda pictures, size, epochs: epochs * (pictures // size)
             ),
-            (
-                lambda pictures, batch_size, epochs: math.ceil(
-                    epochs * pictures / batch_size
-                ),
-                "Each epoch ends with a short batch: round up before you multiply.",
+            "Each epoch ends with a short batch: round up before you multiply.": (
+                lambda pictures, size, epochs: math.ceil(epochs * pictures / size)
             ),
-            (
-                lambda pictures, batch_size, epochs: epochs * pictures // batch_size,
-                "Each epoch ends with a short batch, and it is a step too: round up, "
-                "and before you multiply.",
+            "Each epoch ends with a short batch, and it is a step too: round up, "
+            "and before you multiply.": (
+                lambda pictures, size, epochs: epochs * pictures // size
             ),
-            (
-                lambda pictures, batch_size, epochs: epochs * pictures / batch_size,
-                "There are no parts of a step: round up to whole batches.",
+            "There are no parts of a step: round up to whole batches.": (
+                lambda pictures, size, epochs: epochs * pictures / size
             ),
-            (
-                lambda pictures, batch_size, epochs: math.ceil(pictures / batch_size),
-                "That is one epoch; the schedule lasts for all of them.",
+            "That is one epoch; the schedule lasts for all of them.": (
+                lambda pictures, size, epochs: math.ceil(pictures / size)
             ),
-            (
-                lambda pictures, batch_size, epochs: epochs,
-                "The schedule goes by batches, not by epochs.",
+            "The schedule goes by batches, not by epochs.": (
+                lambda pictures, size, epochs: epochs
             ),
-        ],
-        look_at=lambda steps: [
-            steps(45_000, 128, 10),
-            steps(100, 30, 4),
-            steps(64, 32, 5),
-        ],
+        },
+        look_at=lambda f: [f(45_000, 128, 10), f(100, 30, 4), f(64, 32, 5)],
     ),
     "6.3": Exercise(
         right=_rates,
-        wrong=[
-            (
-                lambda matrix, number: _rates(matrix.T, number),
-                "The two have changed places: rows are true classes, columns are "
-                "predicted ones, and precision looks along the column.",
+        wrong={
+            "The two have changed places: rows are true classes, columns are "
+            "predicted ones, and precision looks along the column.": (
+                lambda matrix, number: _rates(matrix.T, number)
             ),
-            (
-                lambda matrix, number: (_rates(matrix, number)[0],) * 2,
-                "Both are the precision; recall divides by the sum of the row.",
+            "Both are the precision; recall divides by the sum of the row.": (
+                lambda matrix, number: (_rates(matrix, number)[0],) * 2
             ),
-            (
-                lambda matrix, number: (_rates(matrix, number)[1],) * 2,
-                "Both are the recall; precision divides by the sum of the column.",
+            "Both are the recall; precision divides by the sum of the column.": (
+                lambda matrix, number: (_rates(matrix, number)[1],) * 2
             ),
-            (
-                lambda matrix, number: (
-                    matrix[number, number] / matrix.sum(),
-                    matrix[number, number] / matrix.sum(),
-                ),
-                "You divide by all pictures; take one column, then one row.",
+            "You divide by all pictures; take one column, then one row.": (
+                lambda matrix, number: (matrix[number, number] / matrix.sum(),) * 2
             ),
-            (
+            "The right ones belong to the sum below the line, too.": (
                 lambda matrix, number: (
                     matrix[number, number] / (matrix[:, number].sum() - 6),
                     matrix[number, number] / (matrix[number].sum() - 6),
-                ),
-                "The right ones belong to the sum below the line, too.",
+                )
             ),
-        ],
+        },
         look_at=lambda rates: rates(MATRIX, 0),
     ),
     "6.4": Exercise(
-        right=_mean_and_spread,
-        wrong=[
-            (
-                _with_spread(lambda runs: runs.std(correction=0)),
-                "Divide by n - 1, not by n: with few runs, n makes the spread too "
-                "small.",
+        right=_with_spread(torch.std),
+        wrong={
+            "Divide by n - 1, not by n: with few runs, n makes the spread too small.": (
+                _with_spread(lambda runs: runs.std(correction=0))
             ),
-            (_with_spread(lambda runs: runs.var()), "The square root is missing."),
-            (
-                _with_spread(lambda runs: runs.std() / (len(runs) - 1) ** 0.5),
-                "Divide by n - 1 first, and take the square root of the result.",
+            "The square root is missing.": _with_spread(torch.var),
+            "Divide by n - 1 first, and take the square root of the result.": (
+                _with_spread(lambda runs: runs.std() / (len(runs) - 1) ** 0.5)
             ),
-            (
-                _with_spread(lambda runs: runs.std() / len(runs) ** 0.5),
-                "That is how sure you are of the mean; here the spread of the runs "
-                "is asked for.",
+            "That is how sure you are of the mean; here the spread of the runs is "
+            "asked for.": _with_spread(lambda runs: runs.std() / len(runs) ** 0.5),
+            "That is from worst to best, which grows with every further run.": (
+                _with_spread(lambda runs: runs.max() - runs.min())
             ),
-            (
-                _with_spread(lambda runs: runs.max() - runs.min()),
-                "That is from worst to best, which grows with every further run.",
+            "Differences from the mean add up to 0: square them first.": (
+                _with_spread(lambda runs: (runs - runs.mean()).mean())
             ),
-            (
-                _with_spread(lambda runs: (runs - runs.mean()).mean()),
-                "Differences from the mean add up to 0: square them first.",
-            ),
-        ],
+        },
         look_at=lambda summary: [summary(list(runs)) for runs in RUNS],
     ),
     "6.5": Exercise(
         right=_cnn,
-        wrong=[
-            (
-                lambda: _cnn(padding=0),
-                "Without padding the maps shrink to 30 x 30: set padding=1.",
+        wrong={
+            "Without padding the maps shrink to 30 x 30: set padding=1.": (
+                lambda: _cnn(padding=0)
             ),
-            (
-                lambda: _cnn(pool=1),
-                "The dense layer is four times too large: where is the pooling?",
+            "The dense layer is four times too large: where is the pooling?": (
+                lambda: _cnn(pool=1)
             ),
-            (
-                lambda: _cnn(nn.Softmax(dim=1)),
-                "The shapes are right; leave the softmax to the loss, which has its "
-                "own.",
+            "The shapes are right; leave the softmax to the loss, which has its own.": (
+                lambda: _cnn(nn.Softmax(dim=1))
             ),
-            (
-                lambda: _cnn(relu=False),
-                "The shapes are right, but without ReLU the whole is one linear map.",
+            "The shapes are right, but without ReLU the whole is one linear map.": (
+                lambda: _cnn(relu=False)
             ),
-            (
-                lambda: _half_active(first=True),
-                "A ReLU is missing between the two dense layers.",
+            "A ReLU is missing between the two dense layers.": (
+                lambda: _half_active(first=True)
             ),
-            (
-                lambda: _half_active(first=False),
-                "A ReLU is missing after the convolution.",
+            "A ReLU is missing after the convolution.": (
+                lambda: _half_active(first=False)
             ),
-            (
-                lambda: _cnn(nn.ReLU()),
-                "The last layer gives scores: a ReLU after it cuts off half of them.",
+            "The last layer gives scores: a ReLU after it cuts off half of them.": (
+                lambda: _cnn(nn.ReLU())
             ),
-        ],
+        },
         look_at=_tried,
     ),
     "6.6": Exercise(
         right=_erase,
-        wrong=[
-            (
-                _erase_alike,
-                "All squares lie at one place: draw a place for each picture.",
+        wrong={
+            "All squares lie at one place: draw a place for each picture.": (
+                lambda pictures: _erase(pictures, places=1)
             ),
-            (
-                _erase_in_place,
-                "The pictures you were given have changed: work on a clone.",
+            "The pictures you were given have changed: work on a clone.": (
+                lambda pictures: pictures.copy_(_erase(pictures))
             ),
-            (
-                _erase_red,
-                "The squares are not black: blacken all three channels at one place.",
+            "The squares are not black: blacken all three channels at one place.": (
+                _erase_red
             ),
-            (
-                _erase_up_to_the_border,
-                "Some squares are cut off at the border: the last place at which 8 "
-                "pixels fit is 24.",
+            "Some squares are cut off at the border: the last place at which 8 "
+            "pixels fit is 24.": _erase_up_to_the_border,
+            "No square reaches the last row or column: there are 25 places, and "
+            "torch.randint(25, ...) draws from 0 to 24.": lambda pictures: _erase(
+                pictures, places=24
             ),
-            (
-                _erase_but_never_last,
-                "No square reaches the last row or column: there are 25 places, and "
-                "torch.randint(25, ...) draws from 0 to 24.",
+            "No square is black: is the result of your change given back?": (
+                lambda pictures: pictures.clone()
             ),
-            (
-                lambda pictures: pictures.clone(),
-                "No square is black: is the result of your change given back?",
-            ),
-        ],
+        },
         look_at=_squares,
     ),
 }

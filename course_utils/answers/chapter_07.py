@@ -1,7 +1,7 @@
 """The exercises of chapter 7: ResNet-18 on ants and bees."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,14 +33,6 @@ def _freeze(model: nn.Module, classes: int) -> nn.Module:
     return model.eval()
 
 
-def _freeze_all(model: nn.Module, classes: int) -> nn.Module:
-    return _freeze(model, classes).requires_grad_(False)
-
-
-def _freeze_nothing(model: nn.Module, classes: int) -> nn.Module:
-    return _freeze(model, classes).requires_grad_(True)
-
-
 def _freeze_but_norm(model: nn.Module, classes: int) -> nn.Module:
     _freeze(model, classes).get_submodule("bn1").requires_grad_(True)
     return model
@@ -69,30 +61,13 @@ def _frozen(freeze: Callable[[nn.Module, int], Any]) -> Any:
 
 def _groups(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
     """A group for each child, the last one at `rate`, each before it slower."""
-    children = list(model.children())
-    return [
-        {"params": list(child.parameters()), "lr": rate * factor**steps}
-        for steps, child in zip(reversed(range(len(children))), children, strict=True)
-    ]
+    count = len(list(model.children()))
+    return _with_rates(model, [rate * factor**n for n in reversed(range(count))])
 
 
-def _reversed(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    groups = _groups(model, rate, factor)
-    rates = [group["lr"] for group in reversed(groups)]
-    return [group | {"lr": r} for group, r in zip(groups, rates, strict=True)]
-
-
-def _one_late(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    return _groups(model, rate * factor, factor)
-
-
-def _same_rate(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    return [group | {"lr": rate} for group in _groups(model, rate, factor)]
-
-
-def _two_rates(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    *early, last = _groups(model, rate, factor)
-    return [*(group | {"lr": rate * factor} for group in early), last]
+def _with_rates(model: nn.Module, rates: list[float]) -> list[dict[str, Any]]:
+    pairs = zip(model.children(), rates, strict=True)
+    return [{"params": list(child.parameters()), "lr": rate} for child, rate in pairs]
 
 
 def _rates(groups_of: Callable[..., Any]) -> Any:
@@ -121,62 +96,29 @@ def _half_width(rate: float, n: int) -> float:
     return Z * spread / (n + Z**2)
 
 
-def _pictures(rate: float, margin: float) -> int:
+def _pictures(rate: float, margin: float, sides: int = 1) -> int:
     n = 100
-    while _half_width(rate, n) > margin:
+    while sides * _half_width(rate, n) > margin:
         n += 100
     return n
 
 
-def _pictures_of_whole(rate: float, margin: float) -> int:
-    n = 100
-    while 2 * _half_width(rate, n) > margin:
-        n += 100
-    return n
-
-
-def _pictures_by_formula(rate: float, margin: float) -> int:
-    return math.ceil(Z**2 * rate * (1 - rate) / margin**2)
-
-
-def _occlusion(
-    score: Callable[[Tensor], Tensor], picture: Tensor, size: int
-) -> Iterator[Tensor]:
-    """The picture's score, and that of every picture with a grey square in it."""
-    yield score(picture[None])
+def _drops(
+    score: Callable[[Tensor], Tensor], picture: Tensor, size: int, pile_up: bool = False
+) -> Tensor:
+    drops, covered = [], picture.clone()
     for top in range(0, picture.shape[1], size):
         for left in range(0, picture.shape[2], size):
-            covered = picture.clone()
+            if not pile_up:
+                covered = picture.clone()
             covered[:, top : top + size, left : left + size] = 0
-            yield score(covered[None])
-
-
-def _drops(score: Callable[[Tensor], Tensor], picture: Tensor, size: int) -> Tensor:
-    whole, *covered = _occlusion(score, picture, size)
-    down = -(-picture.shape[1] // size)
-    drops: Tensor = (whole - torch.stack(covered)).reshape(down, -1)
-    return drops
-
-
-def _scores(score: Callable[[Tensor], Tensor], picture: Tensor, size: int) -> Tensor:
-    whole = score(picture[None]).reshape(())
-    return whole - _drops(score, picture, size)
-
-
-def _never_uncovered(
-    score: Callable[[Tensor], Tensor], picture: Tensor, size: int
-) -> Tensor:
-    drops = _drops(score, picture, size)
-    return drops.flatten().cumsum(0).reshape(drops.shape)
-
-
-def _weights() -> Tensor:
-    return torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.7).sin()
+            drops.append(score(picture[None]) - score(covered[None]))
+    return torch.stack(drops).reshape(-(-picture.shape[1] // size), -1)
 
 
 def _look_at_map(make_map: Callable[..., Any]) -> Any:
     picture = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.3).cos()
-    weights = _weights()
+    weights = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.7).sin()
     before = picture.clone()
     result = make_map(lambda x: (x * weights).sum(dim=(1, 2, 3)), picture, 2)
     if result is None or result is ...:
@@ -187,134 +129,121 @@ def _look_at_map(make_map: Callable[..., Any]) -> Any:
 EXERCISES = {
     "7.1": Exercise(
         right=36_864,
-        wrong=[
-            (
-                6400,
-                "That is for 112 pixels: follow 224 through the layers, step by step.",
+        wrong={
+            "That is for 112 pixels: follow 224 through the layers, step by step.": (
+                6400
             ),
-            (
-                25_600,
-                "Twice the picture does not mean twice the map: each convolution takes "
-                "away a border of its own.",
-            ),
-            (144, "That is one map; there are 256 of them."),
-            (12, "That is one side of one map: how many numbers are in all of them?"),
-            (
-                256 * 14 * 14,
-                "No padding: each convolution takes away a border of its own.",
-            ),
-            (256 * 13 * 13, "Where a division leaves a rest, the rest is dropped."),
-        ],
+            "Twice the picture does not mean twice the map: each convolution takes "
+            "away a border of its own.": 25_600,
+            "That is one map; there are 256 of them.": 144,
+            "That is one side of one map: how many numbers are in all of them?": 12,
+            "No padding: each convolution takes away a border of its own.": 256
+            * 14
+            * 14,
+            "Where a division leaves a rest, the rest is dropped.": 256 * 13 * 13,
+        },
     ),
     "7.2": Exercise(
         right=21_285_698,
-        wrong=[
-            (21_797_672, "It still has ImageNet's 1,000 classes: replace `fc`."),
-            (11_177_538, "That is ResNet-18: build `resnet34`."),
-            (11_689_512, "That is ResNet-18, with 1,000 classes: build `resnet34`."),
-            (1026, "Those are the new layer's alone; count all."),
-            (21_284_672, "The new last layer belongs to the network, too."),
-        ],
+        wrong={
+            "It still has ImageNet's 1,000 classes: replace `fc`.": 21_797_672,
+            "That is ResNet-18: build `resnet34`.": 11_177_538,
+            "That is ResNet-18, with 1,000 classes: build `resnet34`.": 11_689_512,
+            "Those are the new layer's alone; count all.": 1026,
+            "The new last layer belongs to the network, too.": 21_284_672,
+        },
         tolerance=1e-9,
     ),
     "7.3": Exercise(
         right=_freeze,
-        wrong=[
-            (
-                lambda model, classes: _freeze(model, classes).train(),
-                "A batch still changes its batch norm: put that into eval mode.",
+        wrong={
+            "A batch still changes its batch norm: put that into eval mode.": (
+                lambda model, classes: _freeze(model, classes).train()
             ),
-            (
-                _freeze_all,
-                "The new layer is frozen, too: replace it after you have frozen.",
+            "The new layer is frozen, too: replace it after you have frozen.": (
+                lambda *given: _freeze(*given).requires_grad_(False)
             ),
-            (_freeze_nothing, "Nothing is frozen: requires_grad_(False) does it."),
-            (
-                _freeze_but_norm,
-                "Batch norm has weights as well: they are still free to learn.",
+            "Nothing is frozen: requires_grad_(False) does it.": (
+                lambda *given: _freeze(*given).requires_grad_(True)
             ),
-            (_keep_layer, "It still answers with ten classes: replace `fc`."),
-        ],
+            "Batch norm has weights as well: they are still free to learn.": (
+                _freeze_but_norm
+            ),
+            "It still answers with ten classes: replace `fc`.": _keep_layer,
+        },
         look_at=_frozen,
     ),
     "7.4": Exercise(
         right=_groups,
-        wrong=[
-            (
-                _reversed,
-                "The order is reversed: the last part learns fastest.",
+        wrong={
+            "The order is reversed: the last part learns fastest.": (
+                lambda model, rate, factor: _with_rates(
+                    model, [rate * factor**n for n in range(3)]
+                )
             ),
-            (
-                lambda *given: _groups(*given)[::-1],
-                "Each part has its rate, but the groups stand from back to front.",
+            "Each part has its rate, but the groups stand from back to front.": (
+                lambda *given: _groups(*given)[::-1]
             ),
-            (_same_rate, "All parts learn at one rate."),
-            (
-                _two_rates,
-                "All early parts share a rate: each is slower than the one after it.",
+            "All parts learn at one rate.": (
+                lambda model, rate, factor: _with_rates(model, [rate] * 3)
             ),
-            (
-                _one_late,
-                "The last part should learn at `rate` itself, not yet slower.",
+            "All early parts share a rate: each is slower than the one after it.": (
+                lambda model, rate, factor: _with_rates(
+                    model, [rate * factor, rate * factor, rate]
+                )
             ),
-            (
-                lambda model, rate, factor: _groups(model, rate, factor)[-1:],
-                "Where are the parts before the last one?",
+            "The last part should learn at `rate` itself, not yet slower.": (
+                lambda model, rate, factor: _groups(model, rate * factor, factor)
             ),
-        ],
+            "Where are the parts before the last one?": (
+                lambda *given: _groups(*given)[-1:]
+            ),
+        },
         look_at=_rates,
     ),
     "7.5": Exercise(
         right=_pictures,
-        wrong=[
-            (
-                _pictures_of_whole,
-                "The margin goes to either side: half of the interval's width.",
+        wrong={
+            "The margin goes to either side: half of the interval's width.": (
+                lambda *given: _pictures(*given, sides=2)
             ),
-            (
-                lambda rate, margin: 100,
-                "The loop ends at once: go on while the margin is too large.",
+            "The loop ends at once: go on while the margin is too large.": (
+                lambda rate, margin: 100
             ),
-            (
-                _pictures_by_formula,
-                "That comes from a formula: try 100, 200, 300 ... with the interval.",
+            "That comes from a formula: try 100, 200, 300 ... with the interval.": (
+                lambda rate, margin: math.ceil(Z**2 * rate * (1 - rate) / margin**2)
             ),
-            (
-                lambda rate, margin: _pictures(rate, margin) + 100,
-                "One step too many: the number before was large enough.",
+            "One step too many: the number before was large enough.": (
+                lambda rate, margin: _pictures(rate, margin) + 100
             ),
-            (
-                lambda rate, margin: _pictures(1 - margin, margin),
-                "The rate counts, too: is it the one you were given?",
+            "The rate counts, too: is it the one you were given?": (
+                lambda rate, margin: _pictures(1 - margin, margin)
             ),
-        ],
+        },
         look_at=lambda pictures: [pictures(0.95, 0.01), pictures(0.8, 0.03)],
         tolerance=1e-9,
     ),
     "7.6": Exercise(
         right=_drops,
-        wrong=[
-            (
-                lambda *given: -_drops(*given),
-                "The sign is turned round: what matters lowers the score when covered.",
+        wrong={
+            "The sign is turned round: what matters lowers the score when covered.": (
+                lambda *given: -_drops(*given)
             ),
-            (
-                _scores,
-                "These are the scores themselves; how far did they drop?",
+            "These are the scores themselves; how far did they drop?": (
+                lambda score, picture, size: (
+                    score(picture[None]) - _drops(score, picture, size)
+                )
             ),
-            (
-                _never_uncovered,
-                "The squares pile up: cover a fresh clone each time.",
+            "The squares pile up: cover a fresh clone each time.": (
+                lambda *given: _drops(*given, pile_up=True)
             ),
-            (
-                lambda *given: _drops(*given).T.contiguous(),
-                "Rows and columns are swapped: the map lies on its side.",
+            "Rows and columns are swapped: the map lies on its side.": (
+                lambda *given: _drops(*given).T.contiguous()
             ),
-            (
-                lambda *given: _drops(*given).flatten(),
-                "The drops are right; give them the shape of a map, rows by columns.",
+            "The drops are right; give them the shape of a map, rows by columns.": (
+                lambda *given: _drops(*given).flatten()
             ),
-        ],
+        },
         look_at=_look_at_map,
     ),
 }

@@ -12,36 +12,14 @@ from course_utils.exercises import Exercise
 Predict = Callable[[Tensor], Tensor]
 
 
-def _stamp(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
-    result = torch.zeros((len(x) - 1) * stride + len(kernel))
-    for place, number in enumerate(x):
-        result[place * stride : place * stride + len(kernel)] += number * kernel
-    return result[padding : len(result) - padding]
-
-
-def _stamp_uncut(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
-    return _stamp(x, kernel, stride, 0)
-
-
-def _stamp_over(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
-    result = torch.zeros((len(x) - 1) * stride + len(kernel))
-    for place, number in enumerate(x):
-        result[place * stride : place * stride + len(kernel)] = number * kernel
-    return result[padding : len(result) - padding]
-
-
-def _stamp_cut_to_minus_0(
-    x: Tensor, kernel: Tensor, stride: int, padding: int
+def _stamp(
+    x: Tensor, kernel: Tensor, stride: int, padding: int, add: bool = True
 ) -> Tensor:
-    return _stamp(x, kernel, stride, 0)[padding:-padding]
-
-
-def _stamp_flipped(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
-    return _stamp(x, kernel.flip(0), stride, padding)
-
-
-def _stamp_close(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
-    return _stamp(x, kernel, 1, padding)
+    result = torch.zeros((len(x) - 1) * stride + len(kernel))
+    for place, number in enumerate(x):
+        window = result[place * stride : place * stride + len(kernel)]
+        window.copy_(window * add + number * kernel)
+    return result[padding : len(result) - padding]
 
 
 def _stamped(stamp: Callable[..., Any]) -> list[Any]:
@@ -59,46 +37,17 @@ def _between(numbers: Tensor, size: int = 9) -> tuple[Tensor, Tensor]:
     return between[:, 0], (numbers == 0)[:, 0]
 
 
-def _border_weights(numbers: Tensor) -> Tensor:
-    between, membrane = _between(numbers)
-    return 1.0 + 5.0 * (between & membrane)
+def _wall(numbers: Tensor, size: int = 9) -> Tensor:
+    between, membrane = _between(numbers, size)
+    return between & membrane
 
 
-def _border_with_cells(numbers: Tensor) -> Tensor:
-    return 1.0 + 5.0 * _between(numbers)[0]
-
-
-def _border_of_cells(numbers: Tensor) -> Tensor:
-    between, membrane = _between(numbers)
-    return 1.0 + 5.0 * (between & ~membrane)
-
-
-def _border_all_membrane(numbers: Tensor) -> Tensor:
-    return 1.0 + 5.0 * (numbers == 0)
-
-
-def _border_zero_smallest(numbers: Tensor) -> Tensor:
+def _zero_is_smallest(numbers: Tensor) -> Tensor:
     """The smallest number of all pixels around: on a membrane it is always 0."""
     numbers = numbers.float()[:, None]
     largest = F.max_pool2d(numbers, 9, 1, 4)
     smallest = -F.max_pool2d(-numbers, 9, 1, 4)
-    between = (numbers == 0) & (smallest < largest)
-    return 1.0 + 5.0 * between[:, 0]
-
-
-def _border_narrow(numbers: Tensor) -> Tensor:
-    between, membrane = _between(numbers, 5)
-    return 1.0 + 5.0 * (between & membrane)
-
-
-def _border_too_heavy(numbers: Tensor) -> Tensor:
-    between, membrane = _between(numbers)
-    return 1.0 + 6.0 * (between & membrane)
-
-
-def _border_alone(numbers: Tensor) -> Tensor:
-    between, membrane = _between(numbers)
-    return 6.0 * (between & membrane)
+    return ((numbers == 0) & (smallest < largest))[:, 0]
 
 
 def _weighed(weights: Callable[[Tensor], Any]) -> Any:
@@ -110,24 +59,12 @@ def _weighed(weights: Callable[[Tensor], Any]) -> Any:
     return weights(numbers)
 
 
-def _looks(predict: Predict, pictures: Tensor, back: int) -> Tensor:
+def _looks(
+    predict: Predict, pictures: Tensor, back: int, axes: tuple[int, int] = (-2, -1)
+) -> Tensor:
     """The four answers, each turned on by `back` quarters for each quarter forth."""
-    turned = [predict(pictures.rot90(k, (-2, -1))) for k in range(4)]
-    return torch.stack([t.rot90(back * k, (-2, -1)) for k, t in enumerate(turned)])
-
-
-def _four_looks(predict: Predict, pictures: Tensor) -> Tensor:
-    return _looks(predict, pictures, -1).mean(dim=0)
-
-
-def _looks_at_other_axes(predict: Predict, pictures: Tensor) -> Tensor:
-    return torch.stack([predict(pictures.rot90(k)).rot90(-k) for k in range(4)]).mean(
-        dim=0
-    )
-
-
-def _three_looks(predict: Predict, pictures: Tensor) -> Tensor:
-    return _looks(predict, pictures, -1)[:3].mean(dim=0)
+    turned = [predict(pictures.rot90(k, axes)) for k in range(4)]
+    return torch.stack([t.rot90(back * k, axes) for k, t in enumerate(turned)])
 
 
 def _looked(four: Callable[[Predict, Tensor], Any]) -> Any:
@@ -147,134 +84,127 @@ def _tile_starts(length: int, size: int, step: int) -> list[int]:
     return [*range(0, last, step), last]
 
 
-def _starts_over_the_end(length: int, size: int, step: int) -> list[int]:
-    return list(range(0, length, step))
-
-
-def _starts_without_rest(length: int, size: int, step: int) -> list[int]:
-    return list(range(0, length - size + 1, step))
-
-
-def _starts_twice(length: int, size: int, step: int) -> list[int]:
-    return [*range(0, length - size + 1, step), max(length - size, 0)]
-
-
-def _starts_below_0(length: int, size: int, step: int) -> list[int]:
-    return [*range(0, length - size, step), length - size]
-
-
-def _started(starts: Callable[[int, int, int], Any]) -> list[Any]:
-    cases = (512, 256, 128), (500, 256, 128), (10, 4, 3), (100, 128, 64)
-    return [starts(*case) for case in cases]
-
-
 EXERCISES = {
     "8.1": Exercise(
         right=(19, 9),
-        wrong=[
-            ((18, 8), "Count the windows, not the steps between them: one more."),
-            ((73, 33), "Windows lie 4 pixels apart: two poolings halve the map twice."),
-            ((25, 15), "The last window has to fit: its 28 pixels end at the border."),
-            ((9, 19), "Rows first, then columns."),
-        ],
+        wrong={
+            "Count the windows, not the steps between them: one more.": (18, 8),
+            "Windows lie 4 pixels apart: two poolings halve the map twice.": (73, 33),
+            "The last window has to fit: its 28 pixels end at the border.": (25, 15),
+            "Rows first, then columns.": (9, 19),
+        },
     ),
     "8.2": Exercise(
         right=98,
-        wrong=[
-            (99, "That sees 199 pixels, one layer too many: one pixel sees itself."),
-            (97, "That sees 195 pixels: one layer more."),
-            (196, "A 3 by 3 convolution adds a pixel on both sides."),
-            (197, "A 3 by 3 convolution adds a pixel on both sides, two in all."),
-            (66, "Each adds 2 pixels, not 3: the middle one was there before."),
-        ],
+        wrong={
+            "That sees 199 pixels, one layer too many: one pixel sees itself.": 99,
+            "That sees 195 pixels: one layer more.": 97,
+            "A 3 by 3 convolution adds a pixel on both sides.": 196,
+            "A 3 by 3 convolution adds a pixel on both sides, two in all.": 197,
+            "Each adds 2 pixels, not 3: the middle one was there before.": 66,
+        },
     ),
     "8.3": Exercise(
         right=_stamp,
-        wrong=[
-            (_stamp_uncut, "The ends are still there: cut `padding` numbers off both."),
-            (
-                _stamp_cut_to_minus_0,
-                "With padding 0 the slice ends at -0, which is the beginning: write "
-                "`len(result) - padding`.",
+        wrong={
+            "The ends are still there: cut `padding` numbers off both.": (
+                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)
             ),
-            (_stamp_over, "A print replaces what was there: overlaps should add up."),
-            (_stamp_flipped, "The kernel is printed backwards: leave it as it is."),
-            (_stamp_close, "The prints lie 1 apart: they should lie `stride` apart."),
-        ],
+            "With padding 0 the slice ends at -0, which is the beginning: write "
+            "`len(result) - padding`.": (
+                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)[
+                    padding:-padding
+                ]
+            ),
+            "A print replaces what was there: overlaps should add up.": (
+                lambda *given: _stamp(*given, add=False)
+            ),
+            "The kernel is printed backwards: leave it as it is.": (
+                lambda x, kernel, *lengths: _stamp(x, kernel.flip(0), *lengths)
+            ),
+            "The prints lie 1 apart: they should lie `stride` apart.": (
+                lambda x, kernel, stride, padding: _stamp(x, kernel, 1, padding)
+            ),
+        },
         look_at=_stamped,
     ),
     "8.4": Exercise(
-        right=_border_weights,
-        wrong=[
-            (
-                _border_of_cells,
-                "You weigh the cells' rims, and missed walls become cheap: weigh the "
-                "membrane.",
+        right=lambda numbers: 1.0 + 5.0 * _wall(numbers),
+        wrong={
+            "You weigh the cells' rims, and missed walls become cheap: weigh the "
+            "membrane.": lambda numbers: (
+                1.0 + 5.0 * (_between(numbers)[0] & (numbers > 0))
             ),
-            (
-                _border_with_cells,
-                "The cells' rims are weighed too: leave the pixels of cells at 1.",
+            "The cells' rims are weighed too: leave the pixels of cells at 1.": (
+                lambda numbers: 1.0 + 5.0 * _between(numbers)[0]
             ),
-            (
-                _border_all_membrane,
-                "All membrane is weighed: only where two cells are near.",
+            "All membrane is weighed: only where two cells are near.": (
+                lambda numbers: 1.0 + 5.0 * (numbers == 0)
             ),
-            (
-                _border_zero_smallest,
-                "One cell is enough for you: the smallest number around a membrane "
-                "pixel is its own 0. Keep zeros out of the search.",
+            "One cell is enough for you: the smallest number around a membrane pixel "
+            "is its own 0. Keep zeros out of the search.": (
+                lambda numbers: 1.0 + 5.0 * _zero_is_smallest(numbers)
             ),
-            (_border_narrow, "You look at 5 by 5 pixels: look at 9 by 9."),
-            (_border_too_heavy, "The walls weigh 7: 1 plus how much makes 6?"),
-            (
-                _border_alone,
-                "All other pixels weigh 0 and would teach nothing: give 1.",
+            "You look at 5 by 5 pixels: look at 9 by 9.": (
+                lambda numbers: 1.0 + 5.0 * _wall(numbers, 5)
             ),
-        ],
+            "The walls weigh 7: 1 plus how much makes 6?": (
+                lambda numbers: 1.0 + 6.0 * _wall(numbers)
+            ),
+            "All other pixels weigh 0 and would teach nothing: give 1.": (
+                lambda numbers: 6.0 * _wall(numbers)
+            ),
+        },
         look_at=_weighed,
     ),
     "8.5": Exercise(
-        right=_four_looks,
-        wrong=[
-            (
-                lambda predict, pictures: _looks(predict, pictures, 0).mean(dim=0),
-                "The answers are not turned back before the mean is taken.",
+        right=lambda *given: _looks(*given, -1).mean(dim=0),
+        wrong={
+            "The answers are not turned back before the mean is taken.": (
+                lambda *given: _looks(*given, 0).mean(dim=0)
             ),
-            (
-                lambda predict, pictures: _looks(predict, pictures, 1).mean(dim=0),
-                "The answers are turned on, not back: the other direction.",
+            "The answers are turned on, not back: the other direction.": (
+                lambda *given: _looks(*given, 1).mean(dim=0)
             ),
-            (
-                lambda predict, pictures: _looks(predict, pictures, -1).sum(dim=0),
-                "That is the sum of four answers: take the mean.",
+            "That is the sum of four answers: take the mean.": (
+                lambda *given: _looks(*given, -1).sum(dim=0)
             ),
-            (
-                _looks_at_other_axes,
-                "Without axes, `rot90` turns the first two: rows and columns are the "
-                "last two, (-2, -1).",
+            "Without axes, `rot90` turns the first two: rows and columns are the last "
+            "two, (-2, -1).": lambda *given: _looks(*given, -1, (0, 1)).mean(dim=0),
+            "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": (
+                lambda *given: _looks(*given, -1)[:3].mean(dim=0)
             ),
-            (
-                _three_looks,
-                "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.",
+            "That is a single look: turn the pictures as well.": (
+                lambda predict, pictures: predict(pictures)
             ),
-            (
-                lambda predict, pictures: predict(pictures),
-                "That is a single look: turn the pictures as well.",
-            ),
-        ],
+        },
         look_at=_looked,
     ),
     "8.6": Exercise(
         right=_tile_starts,
-        wrong=[
-            (_starts_over_the_end, "The last tiles reach beyond the end."),
-            (
-                _starts_without_rest,
-                "Where the steps do not fit, the end is not covered.",
+        wrong={
+            "The last tiles reach beyond the end.": (
+                lambda length, size, step: list(range(0, length, step))
             ),
-            (_starts_twice, "Where the steps do fit, the last start is there twice."),
-            (_starts_below_0, "A picture shorter than a tile starts at 0, not below."),
+            "Where the steps do not fit, the end is not covered.": (
+                lambda length, size, step: list(range(0, length - size + 1, step))
+            ),
+            "Where the steps do fit, the last start is there twice.": (
+                lambda length, size, step: [
+                    *range(0, length - size + 1, step),
+                    max(length - size, 0),
+                ]
+            ),
+            "A picture shorter than a tile starts at 0, not below.": (
+                lambda length, size, step: [
+                    *range(0, length - size, step),
+                    length - size,
+                ]
+            ),
+        },
+        look_at=lambda starts: [
+            starts(*case)
+            for case in ((512, 256, 128), (500, 256, 128), (10, 4, 3), (100, 128, 64))
         ],
-        look_at=_started,
     ),
 }

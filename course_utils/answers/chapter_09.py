@@ -11,6 +11,7 @@ from course_utils.exercises import Exercise
 
 Spacing = Sequence[float]
 ROOM = 2, 16, 64, 128, 128  # batch, channels, depth, height, width
+SPACE = (1, 2, 3)
 
 
 def _tissues() -> Tensor:
@@ -36,35 +37,20 @@ def _answers() -> tuple[Tensor, Tensor]:
     return logits, truth.reshape(shape).repeat(1, 2, 3, 1)
 
 
-def _overlaps(guesses: Tensor, labels: Tensor, axes: tuple[int, ...]) -> Tensor:
+def _dice(
+    logits: Tensor, labels: Tensor, axes: tuple[int, ...] = SPACE, smooth: int = 0
+) -> Tensor:
     """Dice of the four classes, one row each."""
-    rows = []
+    guesses, rows = logits.argmax(1), []
     for tissue in range(4):
         ours, theirs = guesses == tissue, labels == tissue
-        both = (ours & theirs).sum(dim=axes)
-        rows.append(2 * both / (ours.sum(dim=axes) + theirs.sum(dim=axes)))
+        both, sizes = (ours & theirs).sum(axes), ours.sum(axes) + theirs.sum(axes)
+        rows.append((2 * both + smooth) / (sizes + smooth))
     return torch.stack(rows)
 
 
-SPACE = (1, 2, 3)
-
-
-def _dice(logits: Tensor, labels: Tensor) -> Tensor:
-    return _overlaps(logits.argmax(1), labels, SPACE)[1:].nanmean(0)
-
-
-def _smoothed(logits: Tensor, labels: Tensor) -> Tensor:
-    """With the 1 above and below that the chapter's loss has."""
-    guesses, overlaps = logits.argmax(1), []
-    for tissue in range(1, 4):
-        ours, theirs = guesses == tissue, labels == tissue
-        both, sizes = (ours & theirs).sum(SPACE), ours.sum(SPACE) + theirs.sum(SPACE)
-        overlaps.append((2 * both + 1) / (sizes + 1))
-    return torch.stack(overlaps).mean(0)
-
-
 def _iou(logits: Tensor, labels: Tensor) -> Tensor:
-    overlaps = _overlaps(logits.argmax(1), labels, SPACE)[1:]
+    overlaps = _dice(logits, labels)[1:]
     return (overlaps / (2 - overlaps)).nanmean(0)
 
 
@@ -85,30 +71,21 @@ def _lone_voxel() -> Tensor:
     return mask
 
 
-def _count(mask: Tensor, rounds: int | None = None, first: int = 1) -> int:
-    """The lesions that are left after so many rounds of spreading, or after enough."""
+def _count(mask: Tensor, rounds: int = 0, first: int = 1, faces: bool = False) -> int:
+    """The lesions that are left after so many rounds of spreading, or after enough.
+
+    With `faces`, voxels that touch at an edge or a corner stay apart.
+    """
     numbers = first + torch.arange(mask.numel(), dtype=torch.float64)
     numbers = (numbers.reshape(mask.shape) * mask)[None, None]
-    for _ in range(mask.numel() if rounds is None else rounds):
-        numbers = F.max_pool3d(numbers, 3, stride=1, padding=1) * mask
-    return len(numbers[numbers > 0].unique())
-
-
-def _faces(mask: Tensor) -> int:
-    """The same, where corners and edges do not count as touching."""
-    numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float64).reshape(mask.shape)
-    numbers = (numbers * mask)[None, None]
-    for _ in range(mask.numel()):
+    sizes = [(3, 1, 1), (1, 3, 1), (1, 1, 3)] if faces else [(3, 3, 3)]
+    for _ in range(rounds or mask.numel()):
         sides = [
             F.max_pool3d(numbers, size, stride=1, padding=[n // 2 for n in size])
-            for size in ((3, 1, 1), (1, 3, 1), (1, 1, 3))
+            for size in sizes
         ]
         numbers = torch.stack(sides).amax(0) * mask
     return len(numbers[numbers > 0].unique())
-
-
-def _by_slice(mask: Tensor) -> int:
-    return sum(_count(each[None]) for each in mask)
 
 
 def _permuted(*order: int) -> Callable[[Tensor], Tensor]:
@@ -118,68 +95,56 @@ def _permuted(*order: int) -> Callable[[Tensor], Tensor]:
 EXERCISES = {
     "9.1": Exercise(
         right=math.prod(ROOM) * 4,
-        wrong=[
-            (math.prod(ROOM), "These are the numbers; float32 takes 4 bytes for each."),
-            (math.prod(ROOM[1:]) * 4, "That is for one volume; the batch has two."),
-            (math.prod(ROOM[2:]) * 8, "Each of the 16 channels has its own map."),
-            (math.prod(ROOM[2:]) * 4, "That is one channel of one volume."),
-            (math.prod(ROOM) * 8, "float32 has 32 bits, which are 4 bytes."),
-            (math.prod(ROOM) * 32, "32 is the number of bits; a byte has 8 of them."),
-            (math.prod(ROOM) * 4 / 1e6, "Those are megabytes; bytes are asked for."),
-        ],
+        wrong={
+            "These are the numbers; float32 takes 4 bytes for each.": math.prod(ROOM),
+            "That is for one volume; the batch has two.": math.prod(ROOM[1:]) * 4,
+            "Each of the 16 channels has its own map.": math.prod(ROOM[2:]) * 8,
+            "That is one channel of one volume.": math.prod(ROOM[2:]) * 4,
+            "float32 has 32 bits, which are 4 bytes.": math.prod(ROOM) * 8,
+            "32 is the number of bits; a byte has 8 of them.": math.prod(ROOM) * 32,
+            "Those are megabytes; bytes are asked for.": math.prod(ROOM) * 4 / 1e6,
+        },
     ),
     "9.2": Exercise(
         right=_permuted(3, 2, 1, 0),
-        wrong=[
-            (
-                lambda scan: scan.reshape(scan.shape[::-1]),
-                "The shape is right and the voxels are a jumble: reshape keeps the "
-                "order of the numbers; permute moves axes.",
+        wrong={
+            "The shape is right and the voxels are a jumble: reshape keeps the "
+            "order of the numbers; permute moves axes.": (
+                lambda scan: scan.reshape(scan.shape[::-1])
             ),
-            (
-                _permuted(3, 0, 1, 2),
-                "The channels are in front; the scan lies on its side: width, height, "
-                "depth have to be turned around.",
+            "The channels are in front; the scan lies on its side: width, height, "
+            "depth have to be turned around.": _permuted(3, 0, 1, 2),
+            "Height and width have changed places.": _permuted(3, 2, 0, 1),
+            "The channels belong in front.": _permuted(2, 1, 0, 3),
+            "One axis too many: a single scan has no batch axis.": (
+                lambda scan: scan.permute(3, 2, 1, 0)[None]
             ),
-            (_permuted(3, 2, 0, 1), "Height and width have changed places."),
-            (_permuted(2, 1, 0, 3), "The channels belong in front."),
-            (
-                lambda scan: scan.permute(3, 2, 1, 0)[None],
-                "One axis too many: a single scan has no batch axis.",
-            ),
-        ],
+        },
         look_at=lambda to_torch: to_torch(torch.arange(120).reshape(2, 3, 5, 4)),
     ),
     "9.3": Exercise(
         right=_millilitres,
-        wrong=[
-            (
-                lambda labels, tissue, spacing: (labels == tissue).sum() / 1000,
-                "These are thousands of voxels: multiply by the volume of one voxel.",
+        wrong={
+            "These are thousands of voxels: multiply by the volume of one voxel.": (
+                lambda labels, tissue, spacing: (labels == tissue).sum() / 1000
             ),
-            (
-                lambda labels, tissue, spacing: (
-                    1000 * _millilitres(labels, tissue, spacing)
-                ),
-                "These are cubic millimetres; divide by 1,000.",
+            "These are cubic millimetres; divide by 1,000.": (
+                lambda *given: 1000 * _millilitres(*given)
             ),
-            (
+            "The volume of a box is the product of its sides, not their sum.": (
                 lambda labels, tissue, spacing: (
                     (labels == tissue).sum() * sum(spacing) / 1000
-                ),
-                "The volume of a box is the product of its sides, not their sum.",
+                )
             ),
-            (
+            "You add up the class numbers; count the voxels instead.": (
                 lambda labels, tissue, spacing: (
                     labels[labels == tissue].sum() * math.prod(spacing) / 1000
-                ),
-                "You add up the class numbers; count the voxels instead.",
+                )
             ),
-            (
-                lambda labels, tissue, spacing: _millilitres(labels > 0, True, spacing),
-                "That is the volume of all tissues together.",
+            "That is the volume of all tissues together.": (
+                lambda labels, tissue, spacing: _millilitres(labels > 0, True, spacing)
             ),
-        ],
+        },
         look_at=lambda f: [
             f(_tissues(), 3, (1.5, 1.0, 2.0)),
             f(_tissues(), 2, (50.0, 10.0, 10.0)),
@@ -187,118 +152,88 @@ EXERCISES = {
     ),
     "9.4": Exercise(
         right=_pooling,
-        wrong=[
-            (
-                lambda spacing: (2, 2, 2),
-                "This pools along the thick slices, too.",
+        wrong={
+            "This pools along the thick slices, too.": (lambda spacing: (2, 2, 2)),
+            "Good for thick slices along the depth; look at the spacing you are "
+            "given.": (lambda spacing: (1, 2, 2)),
+            "The other way round: pool by 2 where the voxels are short.": (
+                lambda spacing: tuple(3 - n for n in _pooling(spacing))
             ),
-            (
-                lambda spacing: (1, 2, 2),
-                "Good for thick slices along the depth; look at the spacing you are "
-                "given.",
+            "An axis that is a little longer than the shortest is still pooled: "
+            "the limit is twice the smallest spacing.": (
+                lambda spacing: _pooling(spacing, 1.001)
             ),
-            (
-                lambda spacing: tuple(3 - n for n in _pooling(spacing)),
-                "The other way round: pool by 2 where the voxels are short.",
-            ),
-            (
-                lambda spacing: _pooling(spacing, 1.001),
-                "An axis that is a little longer than the shortest is still pooled: "
-                "the limit is twice the smallest spacing.",
-            ),
-            (
+            "Exactly twice the smallest spacing is not less than twice.": (
                 lambda spacing: tuple(
                     2 if s <= 2 * min(spacing) else 1 for s in spacing
-                ),
-                "Exactly twice the smallest spacing is not less than twice.",
+                )
             ),
-            (
-                lambda spacing: tuple(2 if s < 2 else 1 for s in spacing),
-                "Compare with the smallest spacing, not with 1 mm.",
+            "Compare with the smallest spacing, not with 1 mm.": (
+                lambda spacing: tuple(2 if s < 2 else 1 for s in spacing)
             ),
-        ],
+        },
         look_at=lambda f: [
             f(spacing)
             for spacing in ((5, 1, 1), (1.5, 1, 1), (1, 1, 2), (3, 3, 3), (0.5, 0.9, 2))
         ],
     ),
     "9.5": Exercise(
-        right=_dice,
-        wrong=[
-            (
-                lambda logits, labels: _overlaps(
-                    logits.argmax(1), labels, SPACE
-                ).nanmean(0),
-                "Class 0, the outside, is counted; leave it out.",
+        right=lambda *given: _dice(*given)[1:].nanmean(0),
+        wrong={
+            "Class 0, the outside, is counted; leave it out.": (
+                lambda *given: _dice(*given).nanmean(0)
             ),
-            (
-                lambda logits, labels: _overlaps(logits.argmax(1), labels, SPACE)[
-                    1:
-                ].mean(0),
-                "A class that is nowhere gives 0 / 0, NaN, and spoils the mean.",
+            "A class that is nowhere gives 0 / 0, NaN, and spoils the mean.": (
+                lambda *given: _dice(*given)[1:].mean(0)
             ),
-            (
-                lambda logits, labels: (
-                    _overlaps(logits.argmax(1), labels, SPACE)[1:].nan_to_num().mean(0)
-                ),
-                "A class that is nowhere counts as 0; leave it out of the mean.",
+            "A class that is nowhere counts as 0; leave it out of the mean.": (
+                lambda *given: _dice(*given)[1:].nan_to_num().mean(0)
             ),
-            (
-                lambda logits, labels: _overlaps(logits.argmax(1), labels, (0, *SPACE))[
-                    1:
-                ].nanmean(),
-                "One number for the whole batch: keep axis 0 when you sum.",
+            "One number for the whole batch: keep axis 0 when you sum.": (
+                lambda *given: _dice(*given, axes=(0, *SPACE))[1:].nanmean()
             ),
-            (
-                lambda logits, labels: _overlaps(logits.argmax(1), labels, SPACE)[
-                    1:
-                ].nanmean(1),
-                "One number for each class; the mean is over classes, for each volume.",
+            "One number for each class; the mean is over classes, for each volume.": (
+                lambda *given: _dice(*given)[1:].nanmean(1)
             ),
-            (
-                lambda logits, labels: (
-                    _overlaps(logits.argmax(1), labels, SPACE)[1:].nanmean(0) / 2
-                ),
-                "Half of what it should be: Dice counts what both share twice.",
+            "Half of what it should be: Dice counts what both share twice.": (
+                lambda *given: _dice(*given)[1:].nanmean(0) / 2
             ),
-            (
-                _smoothed,
-                "Nothing is added above and below here: leave an absent class out.",
+            "Nothing is added above and below here: leave an absent class out.": (
+                lambda *given: _dice(*given, smooth=1)[1:].mean(0)
             ),
-            (_iou, "That is intersection over union: Dice divides by both sizes."),
-            (
+            "That is intersection over union: Dice divides by both sizes.": _iou,
+            "That is the share of right voxels; Dice is wanted.": (
                 lambda logits, labels: (
                     (logits.argmax(1) == labels).float().mean(dim=SPACE)
-                ),
-                "That is the share of right voxels; Dice is wanted.",
+                )
             ),
-        ],
+        },
         look_at=lambda metric: metric(*_answers()),
     ),
     "9.6": Exercise(
         right=_count,
-        wrong=[
-            (_by_slice, "That counts discs, slice by slice; a lesion spans several."),
-            (
-                lambda mask: _count(mask) + 1,
-                "One too many: the 0 outside the mask is no lesion.",
+        wrong={
+            "That counts discs, slice by slice; a lesion spans several.": (
+                lambda mask: sum(_count(each[None]) for each in mask)
             ),
-            (lambda mask: _count(mask, 1), "Once is not enough: repeat the spreading."),
-            (
-                lambda mask: _count(mask, 10),
-                "Some lesions are longer: repeat until nothing changes any more.",
+            "One too many: the 0 outside the mask is no lesion.": (
+                lambda mask: _count(mask) + 1
             ),
-            (
-                lambda mask: _count(mask, first=0),
-                "A lesion got the number 0, which means outside: count from 1.",
+            "Once is not enough: repeat the spreading.": (lambda mask: _count(mask, 1)),
+            "Some lesions are longer: repeat until nothing changes any more.": (
+                lambda mask: _count(mask, 10)
             ),
-            (
-                lambda mask: 1,
-                "All became one: set the outside back to 0 after each spreading.",
+            "A lesion got the number 0, which means outside: count from 1.": (
+                lambda mask: _count(mask, first=0)
             ),
-            (_faces, "Voxels that touch at an edge or a corner belong together."),
-            (lambda mask: int(mask.sum()), "These are the voxels of all lesions."),
-        ],
+            "All became one: set the outside back to 0 after each spreading.": (
+                lambda mask: 1
+            ),
+            "Voxels that touch at an edge or a corner belong together.": (
+                lambda mask: _count(mask, faces=True)
+            ),
+            "These are the voxels of all lesions.": (lambda mask: int(mask.sum())),
+        },
         look_at=lambda count: [count(_lesions()), count(_lone_voxel())],
     ),
 }

@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Exercise, Mistakes
 
 LOSSES = [2.0, 1.5, 1.4, 1.39, 1.38, 1.2, 1.25, 1.3, 1.19, 1.4, 1.5, 1.6, 1.7]
 FALLING = [1.0, 0.9, 0.8, 0.7]
 SLOW = [1.0, 0.97, 0.94, 0.91, 0.88, 0.9, 0.91]
-TIE = [1.0, 0.5, 0.25, 0.25]
+TIE = [1.0, 0.5, 0.25, 0.25, 0.25]
 
 
 def _chance(trials: int, share: float) -> float:
@@ -44,82 +45,50 @@ def _seen_of_rates(draw: Callable[[int, float, float], Any]) -> Any:
     ]
 
 
-def _rate_at(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    t = (step - warm_up) / (steps - warm_up)
-    return peak * (1 + math.cos(math.pi * t)) / 2
+def _rate(fall: Callable[[int, int, int], float]) -> Callable[..., float]:
+    """A warm-up in a straight line, and then a fall from 1 to 0, times the peak."""
+
+    def rate(step: int, steps: int, warm_up: int, peak: float) -> float:
+        if step < warm_up:
+            return peak * step / warm_up
+        return peak * fall(step, steps, warm_up)
+
+    return rate
 
 
-def _whole_cosine(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * (1 + math.cos(math.pi * step / steps)) / 2
+def _half_turn(step: int, steps: int, warm_up: int) -> float:
+    return (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
 
 
-def _late(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * (1 + math.cos(math.pi * (step - warm_up) / steps)) / 2
-
-
-def _straight(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * (steps - step) / (steps - warm_up)
-
-
-def _quarter(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    return peak * math.cos(math.pi / 2 * (step - warm_up) / (steps - warm_up))
-
-
-def _not_from_zero(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    return _rate_at(step, steps, warm_up, peak)
-
-
-def _full_turn(step: int, steps: int, warm_up: int, peak: float) -> float:
-    if step < warm_up:
-        return peak * step / warm_up
-    t = (step - warm_up) / (steps - warm_up)
-    return peak * (1 + math.cos(2 * math.pi * t)) / 2
-
-
-def _seen_of_schedule(rate: Callable[[int, int, int, float], float]) -> Any:
-    return [
-        rate(step, 100, 20, 0.4) for step in (0, 5, 10, 19, 20, 40, 60, 99, 100)
-    ] + [rate(3, 10, 4, 2.0), rate(6, 10, 4, 2.0)]
-
-
-Stop = Callable[[Sequence[float], int, float], Any]
+def _seen_of_schedule(rate: Callable[..., Any]) -> Any:
+    steps = 0, 5, 10, 19, 20, 40, 60, 99, 100
+    rates = [rate(step, 100, 20, 0.4) for step in steps]
+    return [*rates, rate(3, 10, 4, 2.0), rate(6, 10, 4, 2.0)]
 
 
 def _best_and_stop(
-    losses: Sequence[float], patience: int, least: float
+    losses: Sequence[float], patience: int, least: float, mistake: str = ""
 ) -> tuple[int, int]:
-    best, best_epoch = math.inf, 0
+    best, best_epoch, stale = math.inf, 0, 0
     for epoch, loss in enumerate(losses, start=1):
-        if loss < best - least:
+        limit = best - least
+        if loss < limit or (loss == limit and mistake == "ties count"):
             best, best_epoch = loss, epoch
-        elif epoch - best_epoch == patience:
+            if mistake != "all failures are counted":
+                stale = 0
+        else:
+            stale += 1
+        if stale == patience:
             return best_epoch, epoch
-    return best_epoch, len(losses)
+        if mistake == "against the epoch before":
+            best = loss
+        if mistake == "against the smallest":
+            best = min(best, loss)
+    return (0, 0) if mistake == "nothing at the end" else (best_epoch, len(losses))
 
 
-def _against_the_last(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best_epoch, before = 0, math.inf
-    for epoch, loss in enumerate(losses, start=1):
-        if loss < before - least:
-            best_epoch = epoch
-        elif epoch - best_epoch == patience:
-            return best_epoch, epoch
-        before = loss
-    return best_epoch, len(losses)
+def _stop(mistake: str) -> Callable[..., tuple[int, int]]:
+    return partial(_best_and_stop, mistake=mistake)
 
 
 def _smallest(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
@@ -128,75 +97,21 @@ def _smallest(losses: Sequence[float], patience: int, least: float) -> tuple[int
     return seen.index(min(seen)) + 1, stop
 
 
-def _never_raised(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best, best_epoch = math.inf, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss < best - least:
-            best_epoch = epoch
-        elif epoch - best_epoch == patience:
-            return best_epoch, epoch
-        best = min(best, loss)
-    return best_epoch, len(losses)
-
-
-def _ties_count(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best, best_epoch = math.inf, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss <= best - least:
-            best, best_epoch = loss, epoch
-        elif epoch - best_epoch == patience:
-            return best_epoch, epoch
-    return best_epoch, len(losses)
-
-
-def _all_failures_counted(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    best, best_epoch, stale = math.inf, 0, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss < best - least:
-            best, best_epoch = loss, epoch
-        else:
-            stale += 1
-        if stale == patience:
-            return best_epoch, epoch
-    return best_epoch, len(losses)
-
-
-def _seen_of_stops(stop: Stop) -> Any:
-    cases = [(LOSSES, 3, 0.05), (LOSSES, 2, 0.0), (SLOW, 2, 0.05), (TIE, 2, 0.5)]
-    return [*[stop(*case) for case in cases], _at_the_end(stop)]
-
-
-def _at_the_end(stop: Stop) -> Any:
-    """What comes back if patience never runs out; 0 stands for nothing."""
-    found = stop(FALLING, 2, 0.0)
-    if found is None or (isinstance(found, tuple) and None in found):
-        return (0, 0)
-    return found
-
-
-def _nothing_at_the_end(
-    losses: Sequence[float], patience: int, least: float
-) -> tuple[int, int]:
-    return (0, 0) if losses is FALLING else _best_and_stop(losses, patience, least)
-
-
-def _shifted(best: int, stop: int) -> Stop:
-    def wrong(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
-        kept, end = _best_and_stop(losses, patience, least)
+def _shifted(best: int, stop: int) -> Callable[..., tuple[int, int]]:
+    def wrong(*given: Any) -> tuple[int, int]:
+        kept, end = _best_and_stop(*given)
         return kept + best, end + stop
 
     return wrong
 
 
-def _swapped(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
-    kept, end = _best_and_stop(losses, patience, least)
-    return end, kept
+def _seen_of_stops(stop: Callable[..., Any]) -> Any:
+    """What comes back; 0 stands for nothing where patience never runs out."""
+    cases = [(LOSSES, 3, 0.05), (LOSSES, 2, 0.0), (SLOW, 2, 0.05), (TIE, 2, 0.5)]
+    at_the_end = stop(FALLING, 2, 0.0)
+    if at_the_end is None or (isinstance(at_the_end, tuple) and None in at_the_end):
+        at_the_end = (0, 0)
+    return [*[stop(*case) for case in cases], at_the_end]
 
 
 Slopes = Callable[[nn.Module, Tensor, Tensor, int], Any]
@@ -243,196 +158,168 @@ def _seen_of_slopes(slopes: Slopes) -> Any:
 EXERCISES = {
     "10.1": Exercise(
         right=2.64,
-        wrong=[
-            (19.2, "That is the time before; now the two savings."),
-            (10.56, "That is the loader alone; the schedule saves, too."),
-            (4.8, "That is the schedule alone; the loader saves, too."),
-            (2.16, "45 % are taken off, so 55 % are left."),
-            (7.92, "A quarter of the pictures is needed, not three quarters."),
-            (6.48, "45 % are taken off, and a quarter of the pictures is left."),
-            (2_640_000.0, "Those are microseconds."),
-            (5.76, "Savings in percent do not add up: multiply what is left."),
-            (-3.84, "Savings in percent do not add up: multiply what is left."),
-        ],
+        wrong={
+            "That is the time before; now the two savings.": 19.2,
+            "That is the loader alone; the schedule saves, too.": 10.56,
+            "That is the schedule alone; the loader saves, too.": 4.8,
+            "45 % are taken off, so 55 % are left.": 2.16,
+            "A quarter of the pictures is needed, not three quarters.": 7.92,
+            "45 % are taken off, and a quarter of the pictures is left.": 6.48,
+            "Those are microseconds.": 2_640_000.0,
+            "Savings in percent do not add up: multiply what is left.": (
+                Mistakes([5.76, -3.84])
+            ),
+        },
     ),
     "10.2": Exercise(
         right=_chance,
-        wrong=[
-            (
-                lambda trials, share: 1 - (1 - share / 100) ** trials,
-                "The share comes as a fraction: 0.1 is a tenth.",
+        wrong={
+            "The share comes as a fraction: 0.1 is a tenth.": (
+                lambda trials, share: 1 - (1 - share / 100) ** trials
             ),
-            (
-                lambda trials, share: trials * share,
-                "With 20 trials of 0.1 this gives 2, and no chance is above 1: ask "
-                "how likely it is that all miss.",
+            "With 20 trials of 0.1 this gives 2, and no chance is above 1: ask "
+            "how likely it is that all miss.": (lambda trials, share: trials * share),
+            "Even ten trials may all miss a tenth: ask how likely that is.": (
+                lambda trials, share: min(1.0, trials * share)
             ),
-            (
-                lambda trials, share: min(1.0, trials * share),
-                "Even ten trials may all miss a tenth: ask how likely that is.",
+            "That is the chance that all of them miss.": (
+                lambda trials, share: (1 - share) ** trials
             ),
-            (
-                lambda trials, share: (1 - share) ** trials,
-                "That is the chance that all of them miss.",
+            "That is the chance that every one of them hits.": (
+                lambda trials, share: share**trials
             ),
-            (
-                lambda trials, share: share**trials,
-                "That is the chance that every one of them hits.",
+            "That is the chance that not all hit; asked is at least one.": (
+                lambda trials, share: 1 - share**trials
             ),
-            (
-                lambda trials, share: 1 - share**trials,
-                "That is the chance that not all hit; asked is at least one.",
+            "That is exactly one hit; two are welcome, too.": (
+                lambda trials, share: trials * share * (1 - share) ** (trials - 1)
             ),
-            (
-                lambda trials, share: trials * share * (1 - share) ** (trials - 1),
-                "That is exactly one hit; two are welcome, too.",
-            ),
-        ],
+        },
         look_at=lambda chance: [chance(9, 0.1), chance(3, 0.1), chance(20, 0.1)],
     ),
     "10.3": Exercise(
         right=_rates,
-        wrong=[
-            (
-                lambda count, low, high: low + (high - low) * torch.rand(count),
-                "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.",
+        wrong={
+            "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.": (
+                lambda count, low, high: low + (high - low) * torch.rand(count)
             ),
-            (
-                lambda count, low, high: 10 ** (-4 * torch.rand(count)),
-                "Good from 0.0001 to 1; other bounds are asked for as well.",
+            "Good from 0.0001 to 1; other bounds are asked for as well.": (
+                lambda count, low, high: 10 ** (-4 * torch.rand(count))
             ),
-            (
+            "All of your rates are the same: draw one for each place.": (
                 lambda count, low, high: torch.logspace(
                     math.log10(low), math.log10(high), count
-                ).flip(0)[torch.zeros(count).long()],
-                "All of your rates are the same: draw one for each place.",
+                ).flip(0)[torch.zeros(count).long()]
             ),
-            (
+            "Twice the same rates: nothing was drawn. Let chance choose them.": (
                 lambda count, low, high: torch.logspace(
                     math.log10(low), math.log10(high), count
-                ),
-                "Twice the same rates: nothing was drawn. Let chance choose them.",
+                )
             ),
-            (
+            "Those are the exponents: raise 10 to them.": (
                 lambda count, low, high: (
                     math.log10(low)
                     + (math.log10(high) - math.log10(low)) * torch.rand(count)
-                ),
-                "Those are the exponents: raise 10 to them.",
+                )
             ),
-            (
+            "Logarithms of base 10 belong to powers of 10, not to exp.": (
                 lambda count, low, high: torch.exp(
                     math.log10(low)
                     + (math.log10(high) - math.log10(low)) * torch.rand(count)
-                ),
-                "Logarithms of base 10 belong to powers of 10, not to exp.",
+                )
             ),
-        ],
+        },
         look_at=_seen_of_rates,
     ),
     "10.4": Exercise(
-        right=_rate_at,
-        wrong=[
-            (
-                _whole_cosine,
-                "The cosine begins at step 0, so the rate jumps at the end of the "
-                "warm-up: let it begin at the peak.",
+        right=_rate(_half_turn),
+        wrong={
+            "The cosine begins at step 0, so the rate jumps at the end of the "
+            "warm-up: let it begin at the peak.": _rate(
+                lambda step, steps, warm_up: (1 + math.cos(math.pi * step / steps)) / 2
             ),
-            (
-                _late,
-                "The rate is not 0 at the end: the cosine has steps - warm_up steps.",
+            "The rate is not 0 at the end: the cosine has steps - warm_up steps.": (
+                _rate(lambda step, steps, start: _half_turn(step - start, steps, 0))
             ),
-            (_not_from_zero, "At step 0 the rate is 0; at `warm_up` it is the peak."),
-            (
-                _quarter,
-                "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
-                "goes from 1 to -1, so shift and halve it.",
+            "At step 0 the rate is 0; at `warm_up` it is the peak.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    step + (step < warm_up), steps, warm_up, peak
+                )
             ),
-            (_straight, "After the warm-up this falls in a straight line."),
-            (
-                _full_turn,
-                "This comes back to the peak: take half a turn of the cosine, pi.",
+            "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
+            "goes from 1 to -1, so shift and halve it.": _rate(
+                lambda step, steps, warm_up: math.cos(
+                    math.pi / 2 * (step - warm_up) / (steps - warm_up)
+                )
             ),
-            (
-                lambda step, steps, warm_up, peak: _rate_at(step, steps, warm_up, 1.0),
-                "The shape is right; it should be peak times as high.",
+            "After the warm-up this falls in a straight line.": _rate(
+                lambda step, steps, warm_up: (steps - step) / (steps - warm_up)
             ),
-            (
-                lambda step, steps, warm_up, peak: _rate_at(
+            "This comes back to the peak: take half a turn of the cosine, pi.": _rate(
+                lambda step, steps, start: _half_turn(2 * step - start, steps, start)
+            ),
+            "The shape is right; it should be peak times as high.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    step, steps, warm_up, 1.0
+                )
+            ),
+            "The warm-up is missing: from 0 in a straight line.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
                     max(step, warm_up), steps, warm_up, peak
-                ),
-                "The warm-up is missing: from 0 in a straight line.",
+                )
             ),
-        ],
+        },
         look_at=_seen_of_schedule,
     ),
     "10.5": Exercise(
         right=_best_and_stop,
-        wrong=[
-            (
-                _against_the_last,
-                "Compare with the best loss so far, not with the epoch before.",
+        wrong={
+            "Compare with the best loss so far, not with the epoch before.": (
+                _stop("against the epoch before")
             ),
-            (
-                _never_raised,
-                "Compare with the last epoch that counted as better, not with the "
-                "smallest loss.",
+            "Compare with the last epoch that counted as better, not with the "
+            "smallest loss.": _stop("against the smallest"),
+            "A loss that is lower by exactly `least` does not count yet.": (
+                _stop("ties count")
             ),
-            (
-                _ties_count,
-                "A loss that is lower by exactly `least` does not count yet.",
+            "If patience never runs out, return the last epoch as the second "
+            "number.": _stop("nothing at the end"),
+            "Every small gain counts here: ask for more than `least`.": (
+                lambda losses, patience, least: _best_and_stop(losses, patience, 0.0)
             ),
-            (
-                _nothing_at_the_end,
-                "If patience never runs out, return the last epoch as the second "
-                "number.",
+            "Keep the last epoch that counted as better, which need not have the "
+            "smallest loss of all.": _smallest,
+            "The count of epochs without a gain begins anew with every gain.": (
+                _stop("all failures are counted")
             ),
-            (
-                lambda losses, patience, least: _best_and_stop(losses, patience, 0.0),
-                "Every small gain counts here: ask for more than `least`.",
+            "Both are one too small: epochs are counted from 1.": _shifted(-1, -1),
+            "You stop one epoch too late.": _shifted(0, 1),
+            "The two have changed places: first the epoch that is kept.": (
+                lambda *given: _best_and_stop(*given)[::-1]
             ),
-            (
-                _smallest,
-                "Keep the last epoch that counted as better, which need not have the "
-                "smallest loss of all.",
-            ),
-            (
-                _all_failures_counted,
-                "The count of epochs without a gain begins anew with every gain.",
-            ),
-            (_shifted(-1, -1), "Both are one too small: epochs are counted from 1."),
-            (_shifted(0, 1), "You stop one epoch too late."),
-            (_swapped, "The two have changed places: first the epoch that is kept."),
-        ],
+        },
         look_at=_seen_of_stops,
     ),
     "10.6": Exercise(
         right=_in_parts(_share),
-        wrong=[
-            (
-                _in_parts(lambda part, whole, size: 1.0),
-                "Each part's loss is a mean already; their sum is too large: weigh "
-                "each part by its share of the batch.",
+        wrong={
+            "Each part's loss is a mean already; their sum is too large: weigh "
+            "each part by its share of the batch.": _in_parts(
+                lambda part, whole, size: 1.0
             ),
-            (
-                _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
-                "The last part is shorter and weighs as much as the others: weigh by "
-                "length.",
+            "The last part is shorter and weighs as much as the others: weigh by "
+            "length.": _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
+            "Only the last part is left: clear the slopes once, before the first.": _in_parts(
+                _share, clear="each"
             ),
-            (
-                _in_parts(_share, clear="each"),
-                "Only the last part is left: clear the slopes once, before the first.",
+            "The model came with old slopes: clear them before the first part.": _in_parts(
+                _share, clear="never"
             ),
-            (
-                _in_parts(_share, clear="never"),
-                "The model came with old slopes: clear them before the first part.",
+            "The last, shorter part is missing.": _in_parts(_share, last=False),
+            "The last part has fewer pictures than `size`: weigh by its length.": _in_parts(
+                lambda part, whole, size: size / whole
             ),
-            (_in_parts(_share, last=False), "The last, shorter part is missing."),
-            (
-                _in_parts(lambda part, whole, size: size / whole),
-                "The last part has fewer pictures than `size`: weigh by its length.",
-            ),
-        ],
+        },
         look_at=_seen_of_slopes,
     ),
 }

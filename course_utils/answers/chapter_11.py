@@ -1,8 +1,7 @@
 """The exercises of chapter 11: many GPUs."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -27,12 +26,6 @@ def _deal(pictures: int, world_size: int, rank: int) -> list[int]:
     return [(rank + k * world_size) % pictures for k in range(share)]
 
 
-def _in_blocks(pictures: int, world_size: int, rank: int) -> list[int]:
-    """Each process gets neighbours instead of every N-th picture."""
-    share = math.ceil(pictures / world_size)
-    return [(rank * share + k) % pictures for k in range(share)]
-
-
 def _merge_statistics(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
     mean = means.mean()
     return mean, (variances + means**2).mean() - mean**2
@@ -43,245 +36,136 @@ def _talking(weights: int, n: int, gigabits: float) -> float:
 
 
 def _remaining(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
+    order: list[int], batch: int, steps: int, world_size: int, rank: int
 ) -> list[list[int]]:
-    return [
-        list(order[step * global_batch : (step + 1) * global_batch][rank::world_size])
-        for step in range(steps, len(order) // global_batch)
-    ]
-
-
-def _remaining_to_the_end(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """The short batch at the end is dealt out as well."""
-    return [
-        list(order[start : start + global_batch][rank::world_size])
-        for start in range(steps * global_batch, len(order), global_batch)
-    ]
-
-
-def _remaining_in_blocks(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """Each process gets a block of the global batch."""
-    share = global_batch // world_size
-    return [
-        list(order[step * global_batch + rank * share :][:share])
-        for step in range(steps, len(order) // global_batch)
-    ]
-
-
-def _remaining_by_share(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """Cards are dealt first, and whole batches cut from each hand."""
-    hand = list(order[rank::world_size])
-    return [
-        hand[step * global_batch : (step + 1) * global_batch]
-        for step in range(steps, max(steps, len(hand) // global_batch))
-    ]
-
-
-def _remaining_late(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """The step after the checkpoint is taken for done."""
-    return _remaining(order, global_batch, steps + 1, world_size, rank)
-
-
-def _all_batches(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """The epoch from its beginning."""
-    return _remaining(order, global_batch, 0, world_size, rank)
-
-
-def _whole_batches(
-    order: Sequence[int], global_batch: int, steps: int, world_size: int, rank: int
-) -> list[list[int]]:
-    """Every process sees all pictures of each batch."""
-    return _remaining(order, global_batch, steps, 1, 0)
-
-
-def _tried_merge(merge: Callable[..., Any]) -> Any:
-    """The result with copies, so that an answer that works in place is caught."""
-    return merge([g.clone() for g in GRADIENTS], list(COUNTS))
-
-
-def _tried_statistics(merge: Callable[..., Any]) -> Any:
-    return merge(VALUES.mean(dim=1), VALUES.var(dim=1, correction=0))
+    starts = range(steps * batch, len(order) - batch + 1, batch)
+    return [order[start : start + batch][rank::world_size] for start in starts]
 
 
 EXERCISES = {
     "11.1": Exercise(
         right=(256, 0.1, 2048, 0.8),
-        wrong=[
-            (
-                (32, 0.1, 2048, 0.8),
-                "32 is your share; the global batch is that of all 8 together.",
+        wrong={
+            "32 is your share; the global batch is that of all 8 together.": (
+                (32, 0.1, 2048, 0.8)
             ),
-            (
-                (256, 0.8, 2048, 0.8),
-                "Your global batch is that of the recipe, so the rate stays, too: the "
-                "number of GPUs does not matter.",
+            "Your global batch is that of the recipe, so the rate stays, too: the "
+            "number of GPUs does not matter.": (256, 0.8, 2048, 0.8),
+            "The rate goes with the global batch, not with the number of GPUs: "
+            "compare it with the recipe's 256.": (256, 0.8, 2048, 6.4),
+            "Hers is eight times the recipe's batch; by the rule the rate grows "
+            "with it.": (256, 0.1, 2048, 0.1),
+            "The loader's number is the share of one process; the global batch is "
+            "that of all 8 together.": (32, 0.1, 256, 0.1),
+            "Her loader's 256 is the share of one process, and there are 8.": (
+                (256, 0.1, 256, 0.1)
             ),
-            (
-                (256, 0.8, 2048, 6.4),
-                "The rate goes with the global batch, not with the number of GPUs: "
-                "compare it with the recipe's 256.",
+            "You take the recipe for one of 8 GPUs; it speaks of a batch of 256.": (
+                (256, 0.0125, 2048, 0.1)
             ),
-            (
-                (256, 0.1, 2048, 0.1),
-                "Hers is eight times the recipe's batch; by the rule the rate grows "
-                "with it.",
-            ),
-            (
-                (32, 0.1, 256, 0.1),
-                "The loader's number is the share of one process; the global batch is "
-                "that of all 8 together.",
-            ),
-            (
-                (256, 0.1, 256, 0.1),
-                "Her loader's 256 is the share of one process, and there are 8.",
-            ),
-            (
-                (256, 0.0125, 2048, 0.1),
-                "You take the recipe for one of 8 GPUs; it speaks of a batch of 256.",
-            ),
-        ],
+        },
     ),
     "11.2": Exercise(
         right=_merge,
-        wrong=[
-            (
-                lambda gradients, counts: torch.stack(list(gradients)).mean(dim=0),
-                "That is the plain mean: it lets a picture of a small share count for "
-                "more.",
+        wrong={
+            "That is the plain mean: it lets a picture of a small share count for "
+            "more.": lambda gradients, counts: torch.stack(gradients).mean(dim=0),
+            "Divide by the number of all pictures in the end.": (
+                lambda gradients, counts: _merge(gradients, counts) * sum(counts)
             ),
-            (
-                lambda gradients, counts: _merge(gradients, counts) * sum(counts),
-                "Divide by the number of all pictures in the end.",
-            ),
-            (
+            "You divide by the number of shares; divide by that of the pictures.": (
                 lambda gradients, counts: (
                     _merge(gradients, counts) * sum(counts) / len(counts)
-                ),
-                "You divide by the number of shares; divide by that of the pictures.",
+                )
             ),
-            (
-                lambda gradients, counts: torch.stack(list(gradients)).sum(dim=0),
-                "That is a sum of means: weight each by the pictures behind it.",
+            "That is a sum of means: weight each by the pictures behind it.": (
+                lambda gradients, counts: torch.stack(gradients).sum(dim=0)
             ),
-            (
-                lambda gradients, counts: (
-                    torch.stack(list(gradients)).sum(dim=0) / sum(counts)
-                ),
-                "Each gradient is a mean already: make it a sum again, times its "
-                "count, before you add.",
+            "Each gradient is a mean already: make it a sum again, times its count, "
+            "before you add.": lambda gradients, counts: (
+                torch.stack(gradients).sum(dim=0) / sum(counts)
             ),
-        ],
-        look_at=_tried_merge,
+        },
+        # Copies, so that an answer that works in place is caught.
+        look_at=lambda merge: merge([g.clone() for g in GRADIENTS], list(COUNTS)),
     ),
     "11.3": Exercise(
         right=_deal,
-        wrong=[
-            (
-                lambda pictures, world_size, rank: list(
-                    range(rank, pictures, world_size)
-                ),
-                "Some processes get fewer: where pictures do not suffice, go on from "
-                "the first again.",
+        wrong={
+            "Some processes get fewer: where pictures do not suffice, go on from the "
+            "first again.": lambda n, size, rank: list(range(rank, n, size)),
+            "Pictures are left over and nobody sees them: round the share up.": (
+                lambda n, size, rank: [rank + k * size for k in range(n // size)]
             ),
-            (
-                lambda pictures, world_size, rank: [
-                    rank + k * world_size for k in range(pictures // world_size)
-                ],
-                "Pictures are left over and nobody sees them: round the share up.",
+            "Some of these numbers are too large: after the last picture comes the "
+            "first again.": lambda n, size, rank: [
+                rank + k * size for k in range(math.ceil(n / size))
+            ],
+            "Those are blocks of neighbours; deal like cards, one to each in turn.": (
+                lambda n, size, rank: [
+                    (rank * math.ceil(n / size) + k) % n
+                    for k in range(math.ceil(n / size))
+                ]
             ),
-            (
-                lambda pictures, world_size, rank: [
-                    rank + k * world_size
-                    for k in range(math.ceil(pictures / world_size))
-                ],
-                "Some of these numbers are too large: after the last picture comes "
-                "the first again.",
+            "Every process gets everything: that is N times the same work.": (
+                lambda n, size, rank: list(range(n))
             ),
-            (
-                _in_blocks,
-                "Those are blocks of neighbours; deal like cards, one to each in turn.",
-            ),
-            (
-                lambda pictures, world_size, rank: list(range(pictures)),
-                "Every process gets everything: that is N times the same work.",
-            ),
-        ],
+        },
         look_at=lambda deal: [deal(*case) for case in DEALS],
     ),
     "11.4": Exercise(
         right=_merge_statistics,
-        wrong=[
-            (
-                lambda means, variances: (means.mean(), variances.mean()),
-                "The mean of the variances leaves out how far the means lie apart.",
+        wrong={
+            "The mean of the variances leaves out how far the means lie apart.": (
+                lambda means, variances: (means.mean(), variances.mean())
             ),
-            (
-                lambda means, variances: (means.mean(), (variances + means**2).mean()),
-                "That is the mean of squares: subtract the squared mean.",
+            "That is the mean of squares: subtract the squared mean.": (
+                lambda means, variances: (means.mean(), (variances + means**2).mean())
             ),
-            (
+            "Close: here `var` has to divide by the number of shares, not by one "
+            "less (correction=0).": (
                 lambda means, variances: (
                     means.mean(),
                     variances.mean() + means.var(),
-                ),
-                "Close: here `var` has to divide by the number of shares, not by one "
-                "less (correction=0).",
+                )
             ),
-            (
-                lambda means, variances: (means.mean(), means.var(correction=0)),
-                "That is how the means differ; within a share values differ, too.",
+            "That is how the means differ; within a share values differ, too.": (
+                lambda means, variances: (means.mean(), means.var(correction=0))
             ),
-            (
+            "That is the standard deviation; the variance is asked for.": (
                 lambda means, variances: (
                     means.mean(),
                     _merge_statistics(means, variances)[1].sqrt(),
-                ),
-                "That is the standard deviation; the variance is asked for.",
+                )
             ),
-        ],
-        look_at=_tried_statistics,
+        },
+        look_at=lambda merge: merge(
+            VALUES.mean(dim=1), VALUES.var(dim=1, correction=0)
+        ),
     ),
     "11.5": Exercise(
         right=_talking,
-        wrong=[
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 8,
-                "The link is counted in bits and the weights in bytes: a factor of 8.",
+        wrong={
+            "The link is counted in bits and the weights in bytes: a factor of 8.": (
+                lambda *given: _talking(*given) / 8
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 4,
-                "Each weight has 4 bytes.",
+            "Each weight has 4 bytes.": lambda *given: _talking(*given) / 4,
+            "The gradient goes round twice: once to add up, once to hand out.": (
+                lambda *given: _talking(*given) / 2
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) / 2,
-                "The gradient goes round twice: once to add up, once to hand out.",
-            ),
-            (
+            "A GPU need not send what it has itself: a factor (n - 1) / n.": (
                 lambda weights, n, gigabits: (
                     _talking(weights, n, gigabits) * n / (n - 1)
-                ),
-                "A GPU need not send what it has itself: a factor (n - 1) / n.",
+                )
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) * n,
-                "You multiply by n - 1: the pieces are the smaller the more GPUs there "
-                "are, so divide by n.",
+            "You multiply by n - 1: the pieces are the smaller the more GPUs there "
+            "are, so divide by n.": (
+                lambda weights, n, gigabits: _talking(weights, n, gigabits) * n
             ),
-            (
-                lambda weights, n, gigabits: _talking(weights, n, gigabits) * 1e9,
-                "A gigabit is a thousand million bits.",
+            "A gigabit is a thousand million bits.": (
+                lambda *given: _talking(*given) * 1e9
             ),
-        ],
+        },
         look_at=lambda talking: [
             talking(25_000_000, 8, 10),
             talking(138_000_000, 2, 100),
@@ -290,34 +174,36 @@ EXERCISES = {
     ),
     "11.6": Exercise(
         right=_remaining,
-        wrong=[
-            (
-                _remaining_to_the_end,
-                "The last global batch is not full: leave it out.",
+        wrong={
+            "The last global batch is not full: leave it out.": (
+                lambda order, batch, steps, world_size, rank: [
+                    order[start : start + batch][rank::world_size]
+                    for start in range(steps * batch, len(order), batch)
+                ]
             ),
-            (
-                _remaining_in_blocks,
-                "The right batches, dealt out in blocks: deal like cards, with a step "
-                "of world_size.",
+            "The right batches, dealt out in blocks: deal like cards, with a step of "
+            "world_size.": lambda order, batch, steps, world_size, rank: [
+                whole[rank * batch // world_size :][: batch // world_size]
+                for whole in _remaining(order, batch, steps, 1, 0)
+            ],
+            "You deal out first and cut batches of the global size from each hand: "
+            "cut global batches first, then deal out each of them.": (
+                lambda order, batch, steps, world_size, rank: _remaining(
+                    order[rank::world_size], batch, steps, 1, 0
+                )
             ),
-            (
-                _remaining_by_share,
-                "You deal out first and cut batches of the global size from each hand: "
-                "cut global batches first, then deal out each of them.",
+            "One batch is missing: `steps` are done, so go on with number `steps`.": (
+                lambda order, batch, steps, *who: _remaining(
+                    order, batch, steps + 1, *who
+                )
             ),
-            (
-                _remaining_late,
-                "One batch is missing: `steps` are done, so go on with number `steps`.",
+            "That is the whole epoch: the first `steps` batches are done.": (
+                lambda order, batch, steps, *who: _remaining(order, batch, 0, *who)
             ),
-            (
-                _all_batches,
-                "That is the whole epoch: the first `steps` batches are done.",
+            "Every process sees the whole batch: deal it out.": (
+                lambda order, batch, steps, *who: _remaining(order, batch, steps, 1, 0)
             ),
-            (
-                _whole_batches,
-                "Every process sees the whole batch: deal it out.",
-            ),
-        ],
+        },
         look_at=lambda remaining: [remaining(list(ORDER), *case) for case in RESUMED],
     ),
 }

@@ -1,6 +1,7 @@
 """The exercises of chapter 12: shipping a model."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,21 +55,22 @@ def _repaired(repair: Callable[[Tensor], Any]) -> Any:
     return [result, True]
 
 
-def _symmetric(x: Tensor) -> tuple[Tensor, Tensor]:
-    scale = x.abs().max() / 127
-    return (x / scale).round().to(torch.int8), scale
+Scale = Callable[[Tensor], Tensor]
+Marks = tuple[Tensor, Tensor]
 
 
-def _other_scale(
-    scale_of: Callable[[Tensor], Tensor],
-) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def _largest(x: Tensor) -> Tensor:
+    return x.abs().max() / 127
+
+
+def _symmetric(x: Tensor, scale_of: Scale = _largest) -> Marks:
+    scale = scale_of(x)
+    return (x / scale).round().clamp(-128, 127).to(torch.int8), scale
+
+
+def _scaled(scale_of: Scale) -> Callable[[Tensor], Marks]:
     """The right rounding with another scale."""
-
-    def symmetric(x: Tensor) -> tuple[Tensor, Tensor]:
-        scale = scale_of(x)
-        return (x / scale).round().clamp(-128, 127).to(torch.int8), scale
-
-    return symmetric
+    return partial(_symmetric, scale_of=scale_of)
 
 
 def _ruled(symmetric: Callable[[Tensor], Any]) -> Any:
@@ -92,7 +94,10 @@ def _chosen(best_batch: Callable[[dict[int, float], float], Any]) -> Any:
     return [best_batch(dict(times), limit) for times, limit in tries]
 
 
-def _layers() -> tuple[nn.Linear, nn.Linear]:
+Pair = tuple[nn.Linear, nn.Linear]
+
+
+def _layers() -> Pair:
     """Two dense layers whose weights depend on their shapes only."""
     first, second = nn.Linear(5, 8), nn.Linear(8, 3)
     with torch.no_grad():
@@ -104,45 +109,29 @@ def _layers() -> tuple[nn.Linear, nn.Linear]:
 
 
 @torch.no_grad()
-def _thinner(
-    first: nn.Linear,
-    second: nn.Linear,
-    count: int,
-    *,
-    size: Callable[[Tensor], Tensor] = lambda weight: weight.abs().sum(dim=1),
-    largest: bool = True,
-    bias: bool = True,
-    columns: bool = True,
-) -> tuple[nn.Linear, nn.Linear]:
-    keep = size(first.weight).topk(count, largest=largest).indices
+def _thinner(first: nn.Linear, second: nn.Linear, count: int, wrong: str = "") -> Pair:
+    size = first.weight.abs().sum(dim=1)
+    if wrong == "signed":
+        size = first.weight.sum(dim=1)
+    if wrong == "outgoing":
+        size = second.weight.abs().sum(dim=0)
+    keep = size.topk(count, largest=wrong != "smallest").indices
     new_first = nn.Linear(first.in_features, count)
     new_second = nn.Linear(count, second.out_features)
     new_first.weight.copy_(first.weight[keep])
-    new_first.bias.copy_(first.bias[keep] if bias else first.bias[:count])
-    new_second.weight.copy_(second.weight[:, keep if columns else slice(count)])
-    new_second.bias.copy_(second.bias)
+    new_second.weight.copy_(
+        second.weight[:, keep if wrong != "columns" else range(count)]
+    )
+    if wrong != "no bias":
+        new_first.bias.copy_(first.bias[keep if wrong != "bias" else range(count)])
+        new_second.bias.copy_(second.bias)
     return new_first, new_second
 
 
-def _without_bias(
-    first: nn.Linear, second: nn.Linear, count: int
-) -> tuple[nn.Linear, nn.Linear]:
-    """The right weights, and the biases with which new layers begin."""
-    new_first = nn.Linear(first.in_features, count)
-    new_second = nn.Linear(count, second.out_features)
-    kept = _thinner(first, second, count)
-    with torch.no_grad():
-        new_first.weight.copy_(kept[0].weight)
-        new_second.weight.copy_(kept[1].weight)
-    return new_first, new_second
-
-
-def _only_zeroed(
-    first: nn.Linear, second: nn.Linear, count: int
-) -> tuple[nn.Linear, nn.Linear]:
+@torch.no_grad()
+def _only_zeroed(first: nn.Linear, second: nn.Linear, count: int) -> Pair:
     least = first.weight.abs().sum(dim=1).argsort()[: len(first.weight) - count]
-    with torch.no_grad():
-        first.weight[least] = 0
+    first.weight[least] = 0
     return first, second
 
 
@@ -183,230 +172,151 @@ def _opacity_first(numbers: list[int]) -> Tensor:
 EXERCISES = {
     "12.1": Exercise(
         right=(248_024, 124_012, 62_006, 31_003),
-        wrong=[
-            (
-                (1_984_192, 992_096, 496_048, 248_024),
-                "Those are bits; a byte has 8 of them.",
+        wrong={
+            "Those are bits; a byte has 8 of them.": tuple(
+                8 * count for count in (248_024, 124_012, 62_006, 31_003)
             ),
-            (
-                (32 * 62_006, 16 * 62_006, 8 * 62_006, 31_003),
-                "32, 16 and 8 are bits; a byte has 8 of them.",
+            "32, 16 and 8 are bits; a byte has 8 of them.": (
+                (1_984_192, 992_096, 496_048, 31_003)
             ),
-            (
-                (248_024, 124_012, 62_006, 15_501),
-                "4 bits are half a byte, not a quarter of one.",
+            "4 bits are half a byte, not a quarter of one.": (
+                (248_024, 124_012, 62_006, 15_501)
             ),
-            (
-                (248_024, 248_024, 62_006, 31_003),
-                "The 16 in bfloat16 are its bits: two bytes.",
+            "The 16 in bfloat16 are its bits: two bytes.": (
+                (248_024, 248_024, 62_006, 31_003)
             ),
-            (
-                (248_024, 124_012, 62_006, 248_024),
-                "The last one is 4 bits each, not 4 bytes.",
+            "The last one is 4 bits each, not 4 bytes.": (
+                (248_024, 124_012, 62_006, 248_024)
             ),
-        ],
+        },
     ),
     "12.2": Exercise(
         right=_repair,
-        wrong=[
-            (
-                _repair_with_if,
-                "The mean of the whole batch decides here, and an `if` asks about "
-                "numbers: take a mean for each picture, and torch.where.",
+        wrong={
+            "The mean of the whole batch decides here, and an `if` asks about "
+            "numbers: take a mean for each picture, and torch.where.": _repair_with_if,
+            "The pictures are right, but Python looks at the numbers to decide, "
+            "and that cannot be exported: use torch.where on the whole batch.": (
+                _repair_in_a_loop
             ),
-            (
-                _repair_in_a_loop,
-                "The pictures are right, but Python looks at the numbers to decide, "
-                "and that cannot be exported: use torch.where on the whole batch.",
+            "Each pixel decides for itself here; the mean of its picture should.": (
+                lambda images: torch.where(images < 0.5, 1 - images, images)
             ),
-            (
-                lambda images: torch.where(images < 0.5, 1 - images, images),
-                "Each pixel decides for itself here; the mean of its picture should.",
+            "The mean is that of the whole batch: give `mean` the axes 1, 2 and 3.": (
+                lambda images: torch.where(images.mean() < 0.5, 1 - images, images)
             ),
-            (
-                lambda images: torch.where(images.mean() < 0.5, 1 - images, images),
-                "The mean is that of the whole batch: give `mean` the axes 1, 2 and 3.",
-            ),
-            (
+            "Each colour decides for itself here: take the mean over axis 1, too.": (
                 lambda images: torch.where(
                     images.mean(dim=(2, 3), keepdim=True) < 0.5, 1 - images, images
-                ),
-                "Each colour decides for itself here: take the mean over axis 1, too.",
+                )
             ),
-            (
+            "The bright ones are inverted: torch.where takes from its second "
+            "argument where the condition holds.": (
                 lambda images: torch.where(
                     images.mean(dim=(1, 2, 3), keepdim=True) < 0.5, images, 1 - images
-                ),
-                "The bright ones are inverted: torch.where takes from its second "
-                "argument where the condition holds.",
+                )
             ),
-        ],
+        },
         look_at=_repaired,
     ),
     "12.3": Exercise(
         right=_symmetric,
-        wrong=[
-            (
-                _other_scale(lambda x: x.max() / 127),
-                "The largest number is not the largest absolute value: -3 is longer "
-                "than 1.9.",
+        wrong={
+            "The largest number is not the largest absolute value: -3 is longer than "
+            "1.9.": _scaled(lambda x: x.max() / 127),
+            "Your scale forgets the negative numbers: take the largest absolute "
+            "value, `x.abs().max()`.": (
+                lambda x: ((x / (x.max() / 127)).round().to(torch.int8), x.max() / 127)
             ),
-            (
-                lambda x: ((x / (x.max() / 127)).round().to(torch.int8), x.max() / 127),
-                "Your scale forgets the negative numbers: take the largest absolute "
-                "value, `x.abs().max()`.",
+            "Divide by 127: there is no mark 128 on the upper side.": (
+                _scaled(lambda x: x.abs().max() / 128)
             ),
-            (
-                _other_scale(lambda x: x.abs().max() / 128),
-                "Divide by 127: there is no mark 128 on the upper side.",
+            "255 gaps lie between -127.5 and 127.5; from 0 to the end there are "
+            "127.": _scaled(lambda x: x.abs().max() / 255),
+            "That is the scale of the ruler with a zero point; here it is the "
+            "largest absolute value divided by 127.": (
+                _scaled(lambda x: (x.max() - x.min()) / 255)
             ),
-            (
-                _other_scale(lambda x: x.abs().max() / 255),
-                "255 gaps lie between -127.5 and 127.5; from 0 to the end there are "
-                "127.",
+            "`to(torch.int8)` cuts fractions off: round first.": (
+                lambda x: ((x / _largest(x)).to(torch.int8), _largest(x))
             ),
-            (
-                _other_scale(lambda x: (x.max() - x.min()) / 255),
-                "That is the scale of the ruler with a zero point; here it is the "
-                "largest absolute value divided by 127.",
+            "The marks are right, but not stored in bytes: `.to(torch.int8)`.": (
+                lambda x: ((x / _largest(x)).round(), _largest(x))
             ),
-            (
-                lambda x: (
-                    (x / (x.abs().max() / 127)).to(torch.int8),
-                    x.abs().max() / 127,
-                ),
-                "`to(torch.int8)` cuts fractions off: round first.",
-            ),
-            (
-                lambda x: (
-                    (x / (x.abs().max() / 127)).round(),
-                    x.abs().max() / 127,
-                ),
-                "The marks are right, but not stored in bytes: `.to(torch.int8)`.",
-            ),
-            (
-                lambda x: (x.abs().max() / 127, _symmetric(x)[0]),
-                "First the marks, then the scale.",
-            ),
-        ],
+            "First the marks, then the scale.": lambda x: _symmetric(x)[::-1],
+        },
         look_at=_ruled,
     ),
     "12.4": Exercise(
         right=_best,
-        wrong=[
-            (
-                lambda times, limit: max(times, key=lambda n: n / times[n]),
-                "The best rate, but everybody waits for the whole batch, and that "
-                "takes longer than the limit.",
+        wrong={
+            "The best rate, but everybody waits for the whole batch, and that "
+            "takes longer than the limit.": (
+                lambda times, limit: max(times, key=lambda n: n / times[n])
             ),
-            (
-                lambda times, limit: max(n for n in times if times[n] <= limit),
-                "The largest batch that keeps the limit need not be the fastest: "
-                "compare pictures per millisecond.",
+            "The largest batch that keeps the limit need not be the fastest: "
+            "compare pictures per millisecond.": (
+                lambda times, limit: max(n for n in times if times[n] <= limit)
             ),
-            (
-                lambda times, limit: max(times),
-                "The largest batch of all takes longer than the limit.",
+            "The largest batch of all takes longer than the limit.": (
+                lambda times, limit: max(times)
             ),
-            (
-                lambda times, limit: min(times, key=lambda n: times[n]),
-                "That batch is done first, but answers few in a second.",
+            "That batch is done first, but answers few in a second.": (
+                lambda times, limit: min(times, key=lambda n: times[n])
             ),
-            (
+            "Exactly the limit is still allowed: <=, not <.": (
                 lambda times, limit: max(
                     (n for n in times if times[n] < limit), key=lambda n: n / times[n]
-                ),
-                "Exactly the limit is still allowed: <=, not <.",
+                )
             ),
-        ],
+        },
         look_at=_chosen,
     ),
     "12.5": Exercise(
         right=_thinner,
-        wrong=[
-            (
-                lambda first, second, count: _thinner(
-                    first, second, count, largest=False
-                ),
-                "Those are the smallest: keep the largest.",
+        wrong={
+            "Those are the smallest: keep the largest.": (
+                partial(_thinner, wrong="smallest")
             ),
-            (
-                lambda first, second, count: _thinner(
-                    first, second, count, columns=False
-                ),
-                "The second layer has kept its first columns: keep those of the "
-                "neurons that stay.",
+            "The second layer has kept its first columns: keep those of the "
+            "neurons that stay.": partial(_thinner, wrong="columns"),
+            "The biases of the first layer belong to other neurons: cut them with "
+            "the same places.": partial(_thinner, wrong="bias"),
+            "The biases are missing: those of the neurons that stay, and those of "
+            "the second layer.": partial(_thinner, wrong="no bias"),
+            "Large negative weights count as well: take absolute values first.": (
+                partial(_thinner, wrong="signed")
             ),
-            (
-                lambda first, second, count: _thinner(first, second, count, bias=False),
-                "The biases of the first layer belong to other neurons: cut them with "
-                "the same places.",
-            ),
-            (
-                _without_bias,
-                "The biases are missing: those of the neurons that stay, and those of "
-                "the second layer.",
-            ),
-            (
-                lambda first, second, count: _thinner(
-                    first, second, count, size=lambda weight: weight.sum(dim=1)
-                ),
-                "Large negative weights count as well: take absolute values first.",
-            ),
-            (
-                lambda first, second, count: _thinner(
-                    first,
-                    second,
-                    count,
-                    size=lambda weight: second.weight.abs().sum(dim=0),
-                ),
-                "You chose by the outgoing weights; the incoming ones are a row of "
-                "the first layer.",
-            ),
-            (
-                _only_zeroed,
-                "Zeros take as much room as before: make new, smaller layers, and "
-                "leave the old ones as they are.",
-            ),
-        ],
+            "You chose by the outgoing weights; the incoming ones are a row of "
+            "the first layer.": partial(_thinner, wrong="outgoing"),
+            "Zeros take as much room as before: make new, smaller layers, and "
+            "leave the old ones as they are.": _only_zeroed,
+        },
         look_at=_computed,
     ),
     "12.6": Exercise(
         right=_from_canvas,
-        wrong=[
-            (
-                _reshaped,
-                "The shape is right, but the four numbers of a pixel stand side by "
-                "side: reshape to (32, 32, 4), then permute.",
+        wrong={
+            "The shape is right, but the four numbers of a pixel stand side by "
+            "side: reshape to (32, 32, 4), then permute.": _reshaped,
+            "A network wants a batch: add an axis of length 1 in front.": (
+                lambda numbers: _from_canvas(numbers)[0]
             ),
-            (
-                lambda numbers: _from_canvas(numbers)[0],
-                "A network wants a batch: add an axis of length 1 in front.",
-            ),
-            (
-                lambda numbers: _from_canvas(numbers) * STD + MEAN,
-                "Fractions, but not normalised: subtract the centre and divide by the "
-                "spread.",
-            ),
-            (
+            "Fractions, but not normalised: subtract the centre and divide by the "
+            "spread.": (lambda numbers: _from_canvas(numbers) * STD + MEAN),
+            "Those are bytes: divide by 255 before you normalise.": (
                 lambda numbers: (
                     ((_from_canvas(numbers) * STD + MEAN) * 255 - MEAN) / STD
-                ),
-                "Those are bytes: divide by 255 before you normalise.",
+                )
             ),
-            (
-                lambda numbers: _from_canvas(numbers).transpose(2, 3),
-                "Rows and columns have changed places: permute(2, 0, 1).",
+            "Rows and columns have changed places: permute(2, 0, 1).": (
+                lambda numbers: _from_canvas(numbers).transpose(2, 3)
             ),
-            (
-                _opacity_first,
-                "The opacity is the last of the four, not the first.",
+            "The opacity is the last of the four, not the first.": _opacity_first,
+            "The channels belong in front of rows and columns.": (
+                lambda numbers: _from_canvas(numbers).permute(0, 2, 3, 1)
             ),
-            (
-                lambda numbers: _from_canvas(numbers).permute(0, 2, 3, 1),
-                "The channels belong in front of rows and columns.",
-            ),
-        ],
+        },
         look_at=lambda from_canvas: from_canvas(list(CANVAS)),
     ),
 }
