@@ -96,9 +96,18 @@ def check(name: str, answer: Any) -> None:
     >>> check("1.1", ...)
     Exercise 1.1: not yet. Put your answer in place of the three dots.
     """
-    verdict = find_exercise(name).verdict(answer)
+    print(line_of(name, verdict_of(name, answer)))
+
+
+def verdict_of(name: str, answer: Any) -> str:
+    """What to tell a learner who answers the exercise `name` with `answer`."""
+    return find_exercise(name).verdict(answer)
+
+
+def line_of(name: str, verdict: str) -> str:
+    """The line that `check` prints for a verdict."""
     sign = "✓ " if verdict.startswith("correct") else ""
-    print(f"{sign}Exercise {name}: {verdict}")
+    return f"{sign}Exercise {name}: {verdict}"
 
 
 def find_exercise(name: str) -> Exercise:
