@@ -55,29 +55,26 @@ def bring_up_loopback() -> None:
 
 
 def build(home: Path, readable: Iterable[Path]) -> None:
-    """Make a new root folder, with the empty folder `home` to work in, and enter it."""
+    """Enter a new file system, which holds what is readable and an empty `home`."""
     run("mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", home)
-    inside = home / "root"
     devices = [path for name in DEVICES for path in Path("/dev").glob(name)]
     for path in (*readable, *devices):
-        show(path, inside)
-    for mounted in mounts_below(inside):
+        show(path, home)
+    for mounted in mounts_below(home):
         run("mount", "-o", "remount,bind,ro", mounted)
-    for folder in ("tmp", "dev/shm", str(home).lstrip("/")):
-        (inside / folder).mkdir(parents=True, exist_ok=True)
-    (inside / "dev/fd").symlink_to("/proc/self/fd")
-    (inside / "proc").mkdir()
-    run("mount", "-t", "proc", "-o", "ro", "proc", inside / "proc")
-    run("mount", "--rbind", inside, inside)
-    os.chdir(inside)
+    for folder in ("tmp", "dev/shm", "proc", str(home).lstrip("/")):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "dev/fd").symlink_to("/proc/self/fd")
+    run("mount", "-t", "proc", "-o", "ro", "proc", home / "proc")
+    os.chdir(home)
     run("pivot_root", ".", ".")
     run("umount", "--lazy", ".")
     os.chdir(home)
 
 
-def show(path: Path, inside: Path) -> None:
+def show(path: Path, root: Path) -> None:
     """Let a file or folder be seen in the sandbox, in the same place as outside."""
-    target = inside / str(path).lstrip("/")
+    target = root / str(path).lstrip("/")
     if not path.exists() or target.exists():
         return
     if path.is_dir():

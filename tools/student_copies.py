@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from normal_form import NotebookError, load, name_cell, parse, save, serialise
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-EXERCISE = re.compile(r"^### Exercise (\d+\.\d+)", re.MULTILINE)
+EXERCISE = re.compile(r"^#+ Exercise (\d{1,2}\.\d{1,2})\b", re.MULTILINE)
 SOLUTION = re.compile(r"\bSolution \d+\.\d+", re.IGNORECASE)
 # The links at the top open the published chapter, with its solutions.
 LINKS = re.compile(r"^\[Open in Colab\].*\n\n?", re.MULTILINE)
