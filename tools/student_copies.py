@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,77 +26,134 @@ EXERCISE = re.compile(r"^#+ Exercise (\d{1,2}\.\d{1,2})\b", re.MULTILINE)
 SOLUTION = re.compile(r"\bSolution \d+\.\d+", re.IGNORECASE)
 # The links at the top open the published chapter, with its solutions.
 LINKS = re.compile(r"^\[Open in Colab\].*\n\n?", re.MULTILINE)
+MAGICS = re.compile(r"^([ \t]*)[%!].*$", re.MULTILINE)
+ALIAS = re.compile(r"(\w+) = (?:\w+\.)*check\b(?!\()")
+# All other metadata goes: nobody sees it, and a solution may be in it.
+KEPT_IN_CELL = {"cellView", "jupyter", "tags"}
+KEPT_IN_NOTEBOOK = {"accelerator", "colab", "kernelspec", "language_info"}
 
 
 def student_copy(notebook: NotebookNode, with_outputs: bool = False) -> NotebookNode:
     """The notebook without its solutions and, unless wanted, without its outputs."""
     made = copy.deepcopy(notebook)
-    made.cells = [cell for cell in made.cells if "solution" not in tags(cell)]
-    made.cells[0].source = LINKS.sub("", made.cells[0].source)
+    made.cells = [cell for cell in made.cells if not is_solution(cell)]
+    keep_only(made.metadata, KEPT_IN_NOTEBOOK)
     for cell in made.cells:
+        keep_only(cell.metadata, KEPT_IN_CELL)
+        if cell.cell_type == "markdown":
+            cell.source = LINKS.sub("", cell.source)
         if cell.cell_type == "code" and not with_outputs:
             cell.outputs, cell.execution_count = [], None
     return made
 
 
+def is_solution(cell: NotebookNode) -> bool:
+    """Whether a cell is tagged as a solution."""
+    return any(tag.lower() == "solution" for tag in cell.metadata.get("tags", []))
+
+
+def keep_only(metadata: NotebookNode, names: set[str]) -> None:
+    """Remove everything but these names from the metadata."""
+    for name in set(metadata) - names:
+        del metadata[name]
+
+
 def remains(notebook: NotebookNode) -> list[str]:
     """What is left of solutions in a copy, and which stubs are lost: sentences."""
-    problems = [
-        f"{name_cell(notebook, place)} {why}"
-        for place, cell in enumerate(notebook.cells)
-        for why in gives_away(cell)
-    ]
+    names = names_of_check(notebook)
+    problems, stubs = [], set()
+    for place, cell in enumerate(notebook.cells):
+        try:
+            checks = list(checked(cell, names))
+        except SyntaxError:
+            checks = []
+            if "check" in cell.source:
+                problems.append(f"{name_cell(notebook, place)} is not valid Python.")
+        stubs |= {exercise for exercise, is_gap in checks if is_gap}
+        all_gaps = all(is_gap for _, is_gap in checks)
+        problems += [
+            f"{name_cell(notebook, place)} {why}" for why in gives_away(cell, all_gaps)
+        ]
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    open_stubs = {name for cell in notebook.cells for name, gap in checked(cell) if gap}
     return problems + [
         f"Exercise {name} has no stub with `...` left for its answer."
         for name in EXERCISE.findall(text)
-        if name not in open_stubs
+        if name not in stubs
     ]
 
 
-def gives_away(cell: NotebookNode) -> Iterator[str]:
+def gives_away(cell: NotebookNode, all_gaps: bool) -> Iterator[str]:
     """Why a cell must not be in a student's copy."""
-    if "solution" in tags(cell):
-        yield "is tagged `solution`."
-    if found := SOLUTION.search(cell.source):
+    # In metadata, outputs and attachments, too.
+    if found := SOLUTION.search(json.dumps(cell)):
         yield f"says `{found[0]}`."
-    if cell.cell_type == "code" and any(not gap for _, gap in checked(cell)):
+    if not all_gaps:
         yield "checks an answer that is not a gap: tag it `solution`, or put `...`."
-    if "correct." in "".join(
-        str(output.get("text", "")) for output in cell.get("outputs", [])
-    ):
+    if "correct." in json.dumps(cell.get("outputs", [])):
         yield "shows the verdict `correct.` in its stored output."
 
 
-def checked(cell: NotebookNode) -> Iterator[tuple[str, bool]]:
-    """The exercises that a code cell checks, and whether it has a gap to fill."""
+def names_of_check(notebook: NotebookNode) -> set[str]:
+    """What a notebook calls `check`, such as `c` after `import check as c`."""
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    return {"check", *re.findall(r"\bcheck as (\w+)", code), *ALIAS.findall(code)}
+
+
+def checked(cell: NotebookNode, names: set[str]) -> Iterator[tuple[str, bool]]:
+    """The exercises that a cell checks, and whether the answer is a gap to fill."""
     if cell.cell_type != "code":
         return
     try:
-        tree = ast.parse(re.sub(r"(?m)^\s*[%!].*$", "", cell.source))
+        tree = ast.parse(cell.source)
     except SyntaxError:
-        return
-    nodes = list(ast.walk(tree))
-    gap = any(isinstance(node, ast.Constant) and node.value is ... for node in nodes)
-    for node in nodes:
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "check":
-            name = node.args[0] if node.args else None
-            if isinstance(name, ast.Constant):
-                yield str(name.value), gap
+        tree = ast.parse(MAGICS.sub(r"\1pass", cell.source))
+    open_names = names_of_gaps(tree)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        given = [*node.args, *(word.value for word in node.keywords)]
+        if ast.unparse(node.func).rpartition(".")[2] in names and len(given) > 1:
+            values = [part.value for part in given if isinstance(part, ast.Constant)]
+            exercise = next((v for v in values if isinstance(v, str)), "")
+            yield exercise, any(has_gap(part, open_names) for part in given)
 
 
-def tags(cell: NotebookNode) -> list[str]:
-    """The cell's tags."""
-    found: list[str] = cell.metadata.get("tags", [])
+def names_of_gaps(tree: ast.Module) -> set[str]:
+    """The variables, functions and classes of a cell that still have a gap."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names, has = {node.name}, has_gap(node, found)
+        elif isinstance(node, ast.Assign):
+            parts = [part for target in node.targets for part in ast.walk(target)]
+            names = {part.id for part in parts if isinstance(part, ast.Name)}
+            has = has_gap(node.value, found)
+        else:
+            continue
+        if has:
+            found |= names
+        elif node in tree.body:  # filled again
+            found -= names
     return found
+
+
+def has_gap(node: ast.AST, open_names: set[str]) -> bool:
+    """Whether `...` or a name with a gap is in some code; `x[..., 0]` is no gap."""
+    if isinstance(node, ast.Subscript):
+        return has_gap(node.value, open_names)
+    if isinstance(node, ast.Name):
+        return node.id in open_names
+    if isinstance(node, ast.Constant):
+        return node.value is ...
+    return any(has_gap(child, open_names) for child in ast.iter_child_nodes(node))
 
 
 def make_copies(
     paths: Sequence[Path], folder: Path, with_outputs: bool, replace: bool
 ) -> list[Path]:
     """Write the copies, or none of them and say why."""
-    copies, problems = {}, []
+    copies: dict[Path, str] = {}
+    problems = list(bad_targets(paths, folder, replace))
     for path in paths:
         try:
             made = student_copy(parse(load(path)), with_outputs)
@@ -103,17 +162,31 @@ def make_copies(
             continue
         problems += [f"{path.name}: {problem}" for problem in remains(made)]
         copies[folder / path.name] = serialise(made)
-        if (folder / path.name).exists() and not replace:
-            problems.append(
-                f"{folder / path.name} is there already, maybe with a student's work: "
-                "choose another folder, or say --replace."
-            )
     if problems:
         raise NotebookError("\n".join(problems))
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in copies.items():
         save(path, text)
     return list(copies)
+
+
+def bad_targets(paths: Sequence[Path], folder: Path, replace: bool) -> Iterator[str]:
+    """Why copies in this folder would overwrite something: sentences."""
+    originals = {path.resolve().parent for path in paths} | {NOTEBOOKS}
+    if folder.resolve() in originals:
+        yield f"{folder} holds the originals: choose another folder."
+    # Windows and macOS do not tell A from a in names.
+    for name, number in Counter(path.name.casefold() for path in paths).items():
+        if number > 1:
+            yield f"{number} notebooks are called {name}: copy them to two folders."
+    for target in (folder / path.name for path in paths):
+        if any(target.exists() and target.samefile(path) for path in paths):
+            yield f"{target} is an original: choose another folder."
+        elif target.exists() and not replace:
+            yield (
+                f"{target} is there already, maybe with a student's work: choose "
+                "another folder, or say --replace."
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
