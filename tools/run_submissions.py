@@ -40,7 +40,7 @@ TOOLS = Path(__file__).resolve().parent
 # The slowest chapter, 11, took 506 s on two slow and busy cores.
 SECONDS = 900
 SECONDS_TO_START = 300  # PyTorch from a slow disk, beside other notebooks
-MOST_BYTES = 200_000_000
+MOST_BYTES = 100_000_000
 MOST_PROCESSES = 100
 MOST_ERRORS = 50
 NUMBER = re.compile(r"\d{1,2}\.\d{1,2}")
@@ -97,7 +97,7 @@ class Marks:
         if "done" in line:
             self.done.set()
         if "error" in line and len(self.errors) < MOST_ERRORS:
-            self.errors.append(f"cell {self.cell}: {plain(line['error'])}")
+            self.errors.append(plain(f"cell {self.cell}: {line['error']}"))
         name, verdict = str(line.get("check")), plain(line.get("verdict"))
         # A stub that still stands below an answer does not undo it.
         open_again = name in self.verdicts and verdict.startswith("not yet")
@@ -132,16 +132,12 @@ def read_notebook(path: Path, folder: Path) -> Marks:
     marks = Marks(plain(path.relative_to(folder)))
     try:
         cells = cells_of(path)
-    except NotebookError as error:
-        marks.state = f"is no notebook: it {error}"
-    except OSError as error:
-        marks.state = f"cannot be read: {plain(error.strerror)}"
-    except Exception as error:
-        marks.state = f"cannot be read: {type(error).__name__}: {plain(error)}"
-    else:
-        marks.cells = [source for kind, source in cells if kind == "code"]
         prose = "\n".join(source for kind, source in cells if kind == "markdown")
         marks.exercises = EXERCISE.findall(prose)
+        marks.cells = [source for kind, source in cells if kind == "code"]
+    except Exception as error:
+        why = getattr(error, "strerror", None) or error
+        marks.state = f"cannot be read: {plain(why)}"
     return marks
 
 
@@ -150,20 +146,19 @@ def cells_of(path: Path) -> list[tuple[str, str]]:
     file = path.stat()
     if stat.S_ISDIR(file.st_mode):
         os.scandir(path).close()  # or an error that says why it cannot be opened
-        raise NotebookError("is a folder.")
+        raise NotebookError("it is a folder")
     if not stat.S_ISREG(file.st_mode):
-        raise NotebookError("is a pipe or a device.")
+        raise NotebookError("it is a pipe or a device")
     if file.st_size > MOST_BYTES:
-        raise NotebookError(f"is larger than {MOST_BYTES / 1e6:.0f} MB.")
+        raise NotebookError(f"it is larger than {MOST_BYTES / 1e6:.0f} MB")
     try:
         cells = json.loads(path.read_bytes())["cells"]
         return [(str(cell["cell_type"]), "".join(cell["source"])) for cell in cells]
     except ValueError as error:
-        raise NotebookError(f"is not JSON ({plain(error)}).") from None
+        raise NotebookError(f"it is not JSON: {error}") from None
     except (KeyError, TypeError):
-        raise NotebookError(
-            "is not a notebook of format 4; save it anew in JupyterLab."
-        ) from None
+        reason = "it is not a notebook of format 4; save it anew in JupyterLab"
+        raise NotebookError(reason) from None
 
 
 @dataclass(frozen=True)
@@ -209,41 +204,31 @@ class Runner:
             cells.write_text(json.dumps(marks.cells))
             one = str(TOOLS / "one_submission.py")
             with cells.open() as stdin:
-                process = subprocess.Popen(
+                family = Family(
                     [*self.sandbox, sys.executable, one, str(self.gigabytes)],
-                    cwd=home,
-                    env=environment(home),
-                    stdin=stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    # Its own group, so that neither Ctrl-C nor `kill 0` crosses over.
-                    start_new_session=True,
-                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                    home,
+                    stdin,
                 )
-            assert process.stdout
             listener = threading.Thread(
-                target=marks.listen, args=[process.stdout], daemon=True
+                target=marks.listen, args=[family.process.stdout], daemon=True
             )
             listener.start()
-            family = Family(process)
             try:
-                ended = self._watch(process, family, marks)
+                ended = self._watch(family, marks)
             finally:
                 family.end()
                 listener.join(timeout=5)
         return WELL if marks.done.is_set() else ended
 
-    def _watch(
-        self, process: subprocess.Popen[bytes], family: Family, marks: Marks
-    ) -> str:
+    def _watch(self, family: Family, marks: Marks) -> str:
         """Wait for the end of a notebook, or for a reason to end it."""
         start = time.monotonic()
         while not marks.done.wait(0.5):
             now = time.monotonic()
             if self.stop.is_set():
                 return "stopped by Ctrl-C"
-            if process.poll() is not None:
-                return how_it_died(process.returncode)
+            if family.process.poll() is not None:
+                return how_it_died(family.process.returncode)
             if marks.ready and now - marks.ready > self.seconds:
                 return f"stopped after {self.seconds:g} s"
             if not marks.ready and now - start > SECONDS_TO_START:
@@ -254,11 +239,21 @@ class Runner:
 
 
 class Family:
-    """A process and everything that it has started."""
+    """A process and everything that it starts, the same way on every system."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.first = psutil.Process(process.pid)
+    def __init__(self, command: Sequence[str], home: Path, stdin: IO[str]) -> None:
+        self.process = subprocess.Popen(
+            command,
+            cwd=home,
+            env=environment(home),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # A group of its own, so that neither Ctrl-C nor `kill 0` crosses over.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        self.first = psutil.Process(self.process.pid)
         self.members = {self.first}
 
     def _look(self) -> None:
@@ -289,11 +284,8 @@ class Family:
 def memory_of(process: psutil.Process) -> int:
     """The bytes that a process takes; what it shares counts by its share."""
     with contextlib.suppress(psutil.Error):
-        try:
-            full = process.memory_full_info()
-        except psutil.AccessDenied:
-            return int(process.memory_info().rss)
-        return int(getattr(full, "pss", full.uss))
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.uss))  # Windows has no share
     return 0
 
 
@@ -353,32 +345,19 @@ def columns(all_marks: Sequence[Marks]) -> list[str]:
     return sorted(names, key=lambda name: [int(part) for part in name.split(".")])
 
 
-def sign(marks: Marks, exercise: str) -> str:
-    """One character for an exercise: right, wrong, not answered, not reached."""
-    said = marks.verdicts.get(exercise, "")
-    return next((s for start, s in SIGNS.items() if said.startswith(start)), " ")
-
-
 def as_csv(all_marks: Sequence[Marks]) -> str:
     """One line a notebook, with every verdict in full."""
     exercises = columns(all_marks)
     text = io.StringIO(newline="")
     table = csv.writer(text)
-    table.writerow(
-        ["notebook", "right", *exercises, "state", "failed cells", "seconds"]
-    )
-    for marks in all_marks:
-        said = [marks.verdicts.get(name, "") for name in exercises]
-        row = [marks.name, marks.score, *said]
-        row += [marks.state, " | ".join(marks.errors), marks.seconds]
-        table.writerow([_harmless(value) for value in row])
+    head = ["notebook", "right", *exercises, "state", "failed cells", "seconds"]
+    table.writerow(head)
+    for m in all_marks:
+        row = [m.name, str(m.score), *(m.verdicts.get(name, "") for name in exercises)]
+        row += [m.state, " | ".join(m.errors), str(m.seconds)]
+        # A spreadsheet takes these for the beginning of a formula.
+        table.writerow([f"'{t}" if t.startswith(tuple("=+-@")) else t for t in row])
     return text.getvalue()
-
-
-def _harmless(value: Any) -> Any:
-    """A text that a spreadsheet does not take for a formula."""
-    risky = isinstance(value, str) and value[:1] in tuple("=+-@")
-    return f"'{value}" if risky else value
 
 
 def as_table(all_marks: Sequence[Marks]) -> str:
@@ -386,16 +365,14 @@ def as_table(all_marks: Sequence[Marks]) -> str:
     exercises = columns(all_marks)
     rows = [["notebook", "right", *exercises, "remarks"]]
     for m in all_marks:
-        signs = [sign(m, exercise) for exercise in exercises]
+        verdicts = [m.verdicts.get(name, "").partition(".")[0] for name in exercises]
+        signs = [SIGNS.get(verdict, " ") for verdict in verdicts]
         rows.append([m.name, f"{m.score}/{len(exercises)}", *signs, remarks(m)])
     # A bar in a cell would end it.
     rows = [[text.replace("|", "/") for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
-    lines = [
-        " | ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in rows
-    ]
-    return "".join(f"| {line} |\n" for line in lines)
+    return "".join(f"| {' | '.join(map(str.ljust, row, widths))} |\n" for row in rows)
 
 
 def remarks(marks: Marks) -> str:
@@ -413,15 +390,9 @@ def save_marks(to: Path, all_marks: Sequence[Marks]) -> bool:
         save(to / "marks.csv", "\ufeff" + as_csv(all_marks))
         save(to / "marks.md", f"{as_table(all_marks)}\n{LEGEND}\n")
     except OSError as error:
-        say(f"{error.filename} cannot be written: {error.strerror}.")
+        print(f"{error.filename} cannot be written: {error.strerror}.", flush=True)
         return False
     return True
-
-
-def say(text: str) -> None:
-    """Print a line at once; a console that fails does not end the marking."""
-    with contextlib.suppress(OSError, ValueError):
-        print(text, flush=True)
 
 
 def positive(text: str) -> float:
@@ -445,51 +416,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What a console cannot show must not end the marking.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if problem := unusable(options.folder, options.to):
-        print(problem, file=sys.stderr)
-        return 1
+    if not options.folder.is_dir():
+        parser.error(f"{options.folder} is not a folder")
+    try:
+        options.to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"{options.to} cannot be made: {error.strerror}")
     paths = find_notebooks(options.folder)
     # All at once, before a notebook that runs could change another one.
     all_marks = [read_notebook(path, options.folder) for path in paths]
     if not all_marks:
-        print(f"There is no notebook below {options.folder}.", file=sys.stderr)
-        return 1
+        parser.error(f"there is no notebook below {options.folder}")
     sandbox = sandbox_that_works()
-    say(SANDBOX if sandbox else NO_SANDBOX)
+    print(SANDBOX if sandbox else NO_SANDBOX)
     runner = Runner(options.seconds, options.gigabytes, sandbox)
     return mark(runner, all_marks, max(1, int(options.jobs)), options.to)
-
-
-def unusable(folder: Path, to: Path) -> str:
-    """Why the folders cannot be used; empty if they can."""
-    if not folder.is_dir():
-        return f"{folder} is not a folder."
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=to):
-            return ""
-    except OSError as error:
-        return f"The marks cannot be written to {to}: {error.strerror}."
 
 
 def mark(runner: Runner, all_marks: Sequence[Marks], jobs: int, to: Path) -> int:
     """Run the notebooks and save the marks after each of them."""
     stopped = False
+    runs = runner.run_all(all_marks, jobs)
     try:
-        with contextlib.closing(runner.run_all(all_marks, jobs)) as runs:
-            for count, marks in enumerate(runs, start=1):
-                save_marks(to, all_marks)
-                how = (
-                    f"{marks.score} right, {marks.seconds} s; {remarks(marks) or WELL}"
-                )
-                say(f"[{count} of {len(all_marks)}] {marks.name}: {how}")
+        for count, marks in enumerate(runs, start=1):
+            save_marks(to, all_marks)
+            end = f"{marks.seconds} s, {remarks(marks) or WELL}"
+            place = f"[{count} of {len(all_marks)}]"
+            print(f"{place} {marks.name}: {marks.score} right, {end}", flush=True)
     except KeyboardInterrupt:
+        runs.close()
         stopped = True
-        say("\nStopped by Ctrl-C. The marks so far:")
+        print("\nStopped by Ctrl-C. The marks so far:")
     saved = save_marks(to, all_marks)
-    say(f"\n{as_table(all_marks)}\n{LEGEND}\n")
+    print(f"\n{as_table(all_marks)}\n{LEGEND}\n")
     if saved:
-        say(f"The verdicts in full: {to / 'marks.csv'}")
+        print(f"The verdicts in full: {to / 'marks.csv'}")
     return 130 if stopped else 0 if saved else 1
 
 

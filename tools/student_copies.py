@@ -63,17 +63,11 @@ def remains(notebook: NotebookNode) -> list[str]:
     names = names_of_check(notebook)
     problems, stubs = [], set()
     for place, cell in enumerate(notebook.cells):
-        try:
-            checks = list(checked(cell, names))
-        except SyntaxError:
-            checks = []
-            if "check" in cell.source:
-                problems.append(f"{name_cell(notebook, place)} is not valid Python.")
-        stubs |= {exercise for exercise, is_gap in checks if is_gap}
-        all_gaps = all(is_gap for _, is_gap in checks)
-        problems += [
-            f"{name_cell(notebook, place)} {why}" for why in gives_away(cell, all_gaps)
-        ]
+        exercises, has_gap = checked(cell, names)
+        if has_gap:
+            stubs |= exercises
+        whys = gives_away(cell, solved=bool(exercises) and not has_gap)
+        problems += [f"{name_cell(notebook, place)} {why}" for why in whys]
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     return problems + [
         f"Exercise {name} has no stub with `...` left for its answer."
@@ -82,12 +76,12 @@ def remains(notebook: NotebookNode) -> list[str]:
     ]
 
 
-def gives_away(cell: NotebookNode, all_gaps: bool) -> Iterator[str]:
+def gives_away(cell: NotebookNode, solved: bool) -> Iterator[str]:
     """Why a cell must not be in a student's copy."""
     # In metadata, outputs and attachments, too.
     if found := SOLUTION.search(json.dumps(cell)):
         yield f"says `{found[0]}`."
-    if not all_gaps:
+    if solved:
         yield "checks an answer that is not a gap: tag it `solution`, or put `...`."
     if "correct." in json.dumps(cell.get("outputs", [])):
         yield "shows the verdict `correct.` in its stored output."
@@ -99,53 +93,36 @@ def names_of_check(notebook: NotebookNode) -> set[str]:
     return {"check", *re.findall(r"\bcheck as (\w+)", code), *ALIAS.findall(code)}
 
 
-def checked(cell: NotebookNode, names: set[str]) -> Iterator[tuple[str, bool]]:
-    """The exercises that a cell checks, and whether the answer is a gap to fill."""
+def checked(cell: NotebookNode, names: set[str]) -> tuple[set[str], bool]:
+    """The exercises that a cell checks, and whether it has a gap to fill in."""
     if cell.cell_type != "code":
-        return
+        return set(), False
     try:
-        tree = ast.parse(cell.source)
-    except SyntaxError:
         tree = ast.parse(MAGICS.sub(r"\1pass", cell.source))
-    open_names = names_of_gaps(tree)
+    except SyntaxError:  # nobody knows, so it is taken for a solution
+        return set(re.findall(r"\bcheck\b", cell.source)), False
+    exercises = set()
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        given = [*node.args, *(word.value for word in node.keywords)]
-        if ast.unparse(node.func).rpartition(".")[2] in names and len(given) > 1:
-            values = [part.value for part in given if isinstance(part, ast.Constant)]
-            exercise = next((v for v in values if isinstance(v, str)), "")
-            yield exercise, any(has_gap(part, open_names) for part in given)
+        if isinstance(node, ast.Call) and last_name(node.func) in names:
+            given = [*node.args, *(word.value for word in node.keywords)]
+            if len(given) > 1:
+                values = [getattr(part, "value", None) for part in given]
+                exercises.add(next((v for v in values if isinstance(v, str)), "?"))
+    return exercises, is_open(tree)
 
 
-def names_of_gaps(tree: ast.Module) -> set[str]:
-    """The variables, functions and classes of a cell that still have a gap."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names, has = {node.name}, has_gap(node, found)
-        elif isinstance(node, ast.Assign):
-            parts = [part for target in node.targets for part in ast.walk(target)]
-            names = {part.id for part in parts if isinstance(part, ast.Name)}
-            has = has_gap(node.value, found)
-        else:
-            continue
-        if has:
-            found |= names
-        elif node in tree.body:  # filled again
-            found -= names
-    return found
+def last_name(function: ast.expr) -> str:
+    """What a function is called, without the modules that it comes from."""
+    return ast.unparse(function).rpartition(".")[2]
 
 
-def has_gap(node: ast.AST, open_names: set[str]) -> bool:
-    """Whether `...` or a name with a gap is in some code; `x[..., 0]` is no gap."""
+def is_open(node: ast.AST) -> bool:
+    """Whether code has a `...` to fill in; that of `x[..., 0]` is none."""
     if isinstance(node, ast.Subscript):
-        return has_gap(node.value, open_names)
-    if isinstance(node, ast.Name):
-        return node.id in open_names
+        return is_open(node.value)
     if isinstance(node, ast.Constant):
         return node.value is ...
-    return any(has_gap(child, open_names) for child in ast.iter_child_nodes(node))
+    return any(map(is_open, ast.iter_child_nodes(node)))
 
 
 def make_copies(
