@@ -198,7 +198,7 @@ class Runner:
 
     def _run(self, marks: Marks) -> str:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            home = Path(folder, "home")
+            home = Path(folder, "home").resolve()
             home.mkdir()
             cells = Path(folder, "cells.json")
             cells.write_text(json.dumps(marks.cells))

@@ -157,9 +157,11 @@ def bad_targets(paths: Sequence[Path], folder: Path, replace: bool) -> Iterator[
         if number > 1:
             yield f"{number} notebooks are called {name}: copy them to two folders."
     for target in (folder / path.name for path in paths):
-        if any(target.exists() and target.samefile(path) for path in paths):
+        if not target.exists():
+            continue
+        if any(path.exists() and path.samefile(target) for path in paths):
             yield f"{target} is an original: choose another folder."
-        elif target.exists() and not replace:
+        elif not replace:
             yield (
                 f"{target} is there already, maybe with a student's work: choose "
                 "another folder, or say --replace."

@@ -192,5 +192,7 @@ def test_says_what_is_no_notebook(
 ) -> None:
     broken = tmp_path / "broken.ipynb"
     broken.write_text("{")
-    assert main([str(tmp_path / "copies"), str(broken)]) == 1
-    assert "broken.ipynb is not JSON" in capsys.readouterr().err
+    assert main([str(tmp_path / "copies"), str(broken), "nowhere.ipynb"]) == 1
+    said = capsys.readouterr().err
+    assert "broken.ipynb is not JSON" in said
+    assert "nowhere.ipynb cannot be read" in said
