@@ -390,7 +390,7 @@ def save_marks(to: Path, all_marks: Sequence[Marks]) -> bool:
         save(to / "marks.csv", "\ufeff" + as_csv(all_marks))
         save(to / "marks.md", f"{as_table(all_marks)}\n{LEGEND}\n")
     except OSError as error:
-        print(f"{error.filename} cannot be written: {error.strerror}.", flush=True)
+        print(f"The marks cannot be written to {to}: {error.strerror}.", flush=True)
         return False
     return True
 
