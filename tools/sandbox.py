@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     end = arguments.index("--")
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     bring_up_loopback()
-    real = Path(sys.executable).resolve().parents[1]
+    real = str(Path(sys.executable).resolve().parents[1])
     readable = [*SYSTEM, sys.prefix, sys.base_prefix, real, *arguments[:end]]
     build(Path.cwd(), map(Path, readable))
     os.execvp(SETPRIV[0], [*SETPRIV, *arguments[end + 1 :]])
