@@ -1,5 +1,6 @@
 """The one file to carry: the book opens from a disk with no network at all."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -62,6 +63,78 @@ def test_search_finds_without_a_server(unpacked: Path, browser: Browser) -> None
     context.close()
 
 
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small checkout with a built book, and with much that is nobody's business."""
+    root = tmp_path / "course"
+    wanted = ["notebooks/01.ipynb", "course_utils/a.py", "tools/b.py", "README.md"]
+    private = [
+        *("notebooks/.env", "notebooks/.ipynb_checkpoints/01.ipynb"),
+        *("notebooks/marks/marks.csv", "notebooks/handed_in/her.ipynb"),
+        *("notebooks/copies/01.ipynb", "notebooks/runs/a.pt", "private.key"),
+    ]
+    for name in [*wanted, *private, "_build/html/index.html", "secret/letter"]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / "notebooks" / "letter").symlink_to(root / "secret" / "letter")
+    (root / "notebooks" / "secret").symlink_to(root / "secret")
+    (root / "notebooks" / "loop").symlink_to("loop")
+    monkeypatch.setattr(offline_copy, "ROOT", root)
+    monkeypatch.setattr(offline_copy, "BOOK", root / "_build" / "html")
+    monkeypatch.setattr(offline_copy, "folders", lambda: [root / "no data"])
+    return root
+
+
+PACKED = {
+    "START HERE.txt",
+    "book/index.html",
+    "notebooks/01.ipynb",
+    "course_utils/a.py",
+    "tools/b.py",
+    "README.md",
+}
+
+
+def packed(target: Path) -> set[str]:
+    with zipfile.ZipFile(target) as file:
+        return {name.removeprefix(f"{NAME}/") for name in file.namelist()}
+
+
+def test_it_holds_neither_itself_nor_what_is_private(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = course / "notebooks" / "course.zip"
+    for _ in range(2):  # the second time there is an older one
+        assert offline_copy.main([str(target)]) == 0
+        assert packed(target) == PACKED
+    assert "LICENSE is not in it: there is none here." in capsys.readouterr().err
+    assert not list(course.rglob("*.unfinished"))
+
+
+def test_odd_dates_and_names_are_packed(course: Path) -> None:
+    os.utime(course / "README.md", (0, 0))
+    os.utime(course / "tools" / "b.py", (5e9, 5e9))
+    with open(os.fsencode(course / "tools") + b"/M\xfcller.py", "w"):
+        pass
+    target = course.parent / "course.zip"
+    offline_copy.pack(target, [])
+    assert packed(target) == PACKED | {r"tools/M\udcfcller.py"}
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, ValueError])
+def test_nothing_unfinished_is_left(
+    course: Path, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException]
+) -> None:
+    def stop(*_: object) -> None:
+        raise stopped
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", stop)
+    target = course.parent / "course.zip"
+    with pytest.raises(stopped):
+        offline_copy.pack(target, [])
+    assert list(course.parent.iterdir()) == [course]
+
+
 def test_without_a_book_it_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,16 +144,15 @@ def test_without_a_book_it_says_what_to_do(
 
 
 def test_a_full_disk_leaves_the_older_file(
-    tmp_path: Path, book_html: Path, monkeypatch: pytest.MonkeyPatch
+    course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    older = tmp_path / "course.zip"
+    older = course.parent / "course.zip"
     older.write_text("the older one")
-    monkeypatch.setattr(offline_copy, "BOOK", book_html)
     monkeypatch.setattr(zipfile.ZipFile, "write", full)
     with pytest.raises(SystemExit, match="No space left"):
         offline_copy.pack(older, [])
     assert older.read_text() == "the older one"
-    assert list(tmp_path.iterdir()) == [older]
+    assert sorted(course.parent.iterdir()) == [course, older]
