@@ -162,7 +162,9 @@ BROKEN: dict[str, list[Edit]] = {
         in_all_code("\na, b, c, d, e, f, g, h, i = 1, 2, 3, 4, 5, 6, 7, 8, 9"),
     ],
     "one_long_cell": [
-        lambda raw: [replacing(old, LONG + old)(raw) for old in ("losses =", "brighter =")]
+        lambda raw: [
+            replacing(old, LONG + old)(raw) for old in ("losses =", "brighter =")
+        ]
     ],
     "line_length": [replacing("picture = ", f"picture = {40 * '1 + '}0 + ")],
     "enough_prose": [
