@@ -23,6 +23,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 180_000  # milliseconds: a busy machine must not fail the tests
 WaitUntil = Literal["load", "networkidle"]
 NO_BROWSER = "No Chromium here: install it with `apt-get install chromium`."
 
@@ -62,7 +63,7 @@ def browser_is_required() -> bool:
 def launch(playwright: Playwright) -> Browser:
     """Start the installed Chromium."""
     return playwright.chromium.launch(
-        executable_path=browser_path(), args=list(FLAGS), timeout=60_000
+        executable_path=browser_path(), args=list(FLAGS), timeout=PATIENCE
     )
 
 
@@ -141,6 +142,7 @@ def visit(
         f" localStorage.setItem(key, '{theme}') }} catch {{}}"
     )
     try:
+        context.set_default_timeout(PATIENCE)
         seen = Visit(context.new_page(), base)
         seen.watch()
         yield seen
