@@ -25,6 +25,11 @@ FLAGS = (
 )
 PATIENCE = 180_000  # milliseconds: a busy machine must not fail the tests
 WaitUntil = Literal["load", "networkidle"]
+# Changes the theme as the button of the pages does, which test_browser.py presses.
+SWITCH = """theme => {
+  document.documentElement.dataset.mode = theme;
+  document.documentElement.dataset.theme = theme;
+}"""
 NO_BROWSER = "No Chromium here: install it with `apt-get install chromium`."
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 from publish_as import repository_slug
 from test_book import page_checks as checks
 from test_book.browsing import (
+    SWITCH,
     Visit,
     browser_is_required,
     served,
@@ -79,13 +80,6 @@ def test_page(browser: Browser, site: str, name: str) -> None:
             problems += checks.fold_problems(seen.page)
             open_solutions_by_keyboard(seen)
         report(problems + seen.problems)
-
-
-# As the button does; that the button works is tested below.
-SWITCH = """theme => {
-  document.documentElement.dataset.mode = theme;
-  document.documentElement.dataset.theme = theme;
-}"""
 
 
 def chapter_links(site: str, name: str) -> list[str]:
