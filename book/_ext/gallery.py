@@ -42,6 +42,14 @@ def pictures_of(chapter: str) -> Iterator[tuple[str, str]]:
                 yield image["alt"], "".join(png)
 
 
+def find_picture(chapter: str, words: str) -> tuple[str, str, bytes] | None:
+    """File name, description and PNG of the picture described in these words."""
+    for place, (alt, png) in enumerate(pictures_of(chapter), start=1):
+        if alt.startswith(words):
+            return f"{chapter}-{place}.png", alt, base64.b64decode(png)
+    return None
+
+
 def title_of(chapter: str) -> str:
     """The first heading of a chapter."""
     first = "".join(cells_of(chapter)[0]["source"])
@@ -55,14 +63,14 @@ class Gallery(SphinxDirective):
 
     def card(self, chapter: str, words: str) -> list[str]:
         """Return the lines of one card."""
-        found = [pair for pair in pictures_of(chapter) if pair[0].startswith(words)]
-        if not found:
+        found = find_picture(chapter, words)
+        if found is None:
             raise self.error(f"{chapter} has no picture described as {words!r} ...")
-        alt, png = found[0]
-        name = PICTURES / f"{chapter}.png"
+        file, alt, png = found
+        name = PICTURES / file
         target = Path(self.env.srcdir, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(base64.b64decode(png))
+        target.write_bytes(png)
         self.env.note_dependency(str(ROOT / "notebooks" / f"{chapter}.ipynb"))
         number = int(chapter[:2])
         return [

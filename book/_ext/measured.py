@@ -176,8 +176,23 @@ def promises(path: Path) -> tuple[str, int]:
     minutes = re.findall(r"(\d+)(?= minutes to read| for the exercises)", time)
     if not minutes:
         raise ValueError(f"{path.name} does not say how many minutes it takes to read")
-    needed = sorted(set(map(int, re.findall(r"\d+", foundations))))
-    return ", ".join(map(str, needed)) or "Python", sum(map(int, minutes))
+    return foundations_in(foundations), sum(map(int, minutes))
+
+
+# "chapter 5", "chapters 5 and 6", "chapters 1 to 9", and "(5)" after the first of them.
+NAMED = re.compile(r"chapters? (\d+(?:(?:, | and | to )\d+)*)|\((\d+)\)")
+
+
+def foundations_in(words: str) -> str:
+    """The chapters that a text names, and no other number: `3, 5` or `1 to 9`."""
+    named = " and ".join(one or other for one, other in NAMED.findall(words))
+    parts = sorted(set(re.findall(r"\d+(?: to \d+)?", named)), key=first_number)
+    return ", ".join(parts) or "Python"
+
+
+def first_number(part: str) -> int:
+    """Sort `10` after `9`."""
+    return int(part.split()[0])
 
 
 def over_seeds(results: dict[str, Any], what: str) -> str:

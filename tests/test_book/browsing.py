@@ -23,7 +23,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 180_000  # milliseconds: a busy machine must not fail the tests
 WaitUntil = Literal["load", "networkidle"]
+# Changes the theme as the button of the pages does, which test_browser.py presses.
+SWITCH = """theme => {
+  document.documentElement.dataset.mode = theme;
+  document.documentElement.dataset.theme = theme;
+}"""
 NO_BROWSER = "No Chromium here: install it with `apt-get install chromium`."
 
 
@@ -62,7 +68,7 @@ def browser_is_required() -> bool:
 def launch(playwright: Playwright) -> Browser:
     """Start the installed Chromium."""
     return playwright.chromium.launch(
-        executable_path=browser_path(), args=list(FLAGS), timeout=60_000
+        executable_path=browser_path(), args=list(FLAGS), timeout=PATIENCE
     )
 
 
@@ -141,6 +147,7 @@ def visit(
         f" localStorage.setItem(key, '{theme}') }} catch {{}}"
     )
     try:
+        context.set_default_timeout(PATIENCE)
         seen = Visit(context.new_page(), base)
         seen.watch()
         yield seen

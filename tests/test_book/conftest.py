@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 from test_book.browsing import NO_BROWSER, browser_is_required, browser_path, launch
@@ -13,12 +14,19 @@ from test_book.builds import ROOT, build_book, html_of, said
 
 @pytest.fixture(scope="session")
 def book_html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the book once, or use the one in the folder that COURSE_BOOK names."""
+    """Build the book once for all processes, or use the one that COURSE_BOOK names."""
     if ready := os.environ.get("COURSE_BOOK"):
         return Path(ready).resolve()
-    output = tmp_path_factory.mktemp("book")
-    build = build_book(ROOT, output)
-    assert build.returncode == 0, f"The book does not build:\n{said(build)}"
+    # The folder that all processes of pytest-xdist share; alone, this process's own.
+    base = tmp_path_factory.getbasetemp()
+    output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
+    log = output / "log.txt"
+    with FileLock(f"{output}.lock"):
+        if not log.exists():
+            build = build_book(ROOT, output)
+            log.write_text(f"{build.returncode}\n{said(build)}", encoding="utf-8")
+    code, _, words = log.read_text(encoding="utf-8").partition("\n")
+    assert code == "0", f"The book does not build:\n{words}"
     return html_of(output)
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 from publish_as import repository_slug
 from test_book import page_checks as checks
 from test_book.browsing import (
+    SWITCH,
     Visit,
     browser_is_required,
     served,
@@ -39,16 +40,22 @@ def take_screenshot(seen: Visit, name: str, theme: str, width: int) -> None:
         seen.page.screenshot(path=file, full_page=True)
 
 
-@pytest.mark.parametrize("theme", THEMES)
+# The pages come from one theme, so the rules that are slow to check and not about
+# colour are checked on one page of each kind. Colours are checked on all pages.
+KINDS = (
+    all_pages()[0],
+    chapters()[0],
+    "book/glossary",
+    "book/api",
+    "book/results",
+)
+
+
 @pytest.mark.parametrize("name", all_pages())
-def test_page(browser: Browser, site: str, name: str, theme: str) -> None:
-    with visit(browser, site, theme) as seen:
+def test_page(browser: Browser, site: str, name: str) -> None:
+    with visit(browser, site) as seen:
         seen.open(f"{name}.html")
-        chosen = seen.page.evaluate("document.documentElement.dataset.theme")
-        problems = [] if chosen == theme else [f"the theme is {chosen}, not {theme}"]
-        problems += checks.weight_problems(seen.answers)
-        rules: checks.Rules = "all" if theme == "light" else "of colour"
-        problems += checks.access_problems(seen.page, rules)
+        problems = checks.weight_problems(seen.answers)
         for check in (
             checks.math_problems,
             checks.picture_problems,
@@ -56,50 +63,52 @@ def test_page(browser: Browser, site: str, name: str, theme: str) -> None:
             checks.frame_problems,
         ):
             problems += check(seen.page)
-        for width in WIDTHS:
-            problems += checks.overflow_problems(seen.page, width)
-            take_screenshot(seen, name, theme, width)
+        for theme in THEMES:
+            seen.page.evaluate(SWITCH, theme)
+            problems += checks.access_problems(seen.page, "of colour")
+            for width in WIDTHS:
+                problems += checks.overflow_problems(seen.page, width)
+                take_screenshot(seen, name, theme, width)
+        if name in KINDS:
+            # What is hidden or scrolls on a narrow screen is not what is on a wide one.
+            for width in (WIDTHS[0], WIDTHS[-1]):
+                seen.page.set_viewport_size({"width": width, "height": 900})
+                problems += checks.access_problems(seen.page, "but colour")
+        if name in chapters():
+            problems += checks.link_problems(seen.page, chapter_links(site, name))
+            problems += checks.copy_problems(seen.page)
+            problems += checks.fold_problems(seen.page)
+            open_solutions_by_keyboard(seen)
         report(problems + seen.problems)
 
 
-@pytest.mark.parametrize("name", all_pages())
-def test_page_on_a_phone_is_accessible(browser: Browser, site: str, name: str) -> None:
-    # What is hidden or scrolls on a narrow screen is not what is on a wide one.
-    with visit(browser, site, width=360) as seen:
-        seen.open(f"{name}.html")
-        report(checks.access_problems(seen.page, "but colour") + seen.problems)
-
-
-@pytest.mark.parametrize("name", chapters())
-def test_chapter(browser: Browser, site: str, name: str) -> None:
+def chapter_links(site: str, name: str) -> list[str]:
     slug = repository_slug(ROOT)
     colab = f"https://colab.research.google.com/github/{slug}/blob/main"
-    wanted = [
+    return [
         f"{colab}/{name}.ipynb",
         f"https://github.com/{slug}/raw/main/{name}.ipynb",
         f"https://github.com/{slug}/edit/main/{name}.ipynb",
         f"https://github.com/{slug}/issues/new?",
         f"{site}_sources/{name}.ipynb",
     ]
-    with visit(browser, site) as seen:
-        seen.open(f"{name}.html")
-        problems = checks.link_problems(seen.page, wanted)
-        problems += checks.copy_problems(seen.page) + checks.fold_problems(seen.page)
-        report(problems + seen.problems)
 
 
-@pytest.mark.parametrize("name", chapters())
-def test_solutions_open_by_keyboard(browser: Browser, site: str, name: str) -> None:
-    with visit(browser, site) as seen:
-        seen.open(f"{name}.html")
-        folds = seen.page.locator(".tag_solution details")
-        assert folds.count() > 0, "The chapter has no solution"
-        for fold in folds.all():
-            code = fold.locator(".cell_input").first
-            assert not code.is_visible()
-            fold.locator("summary").press("Enter")
-            assert code.is_visible()
-        report(seen.problems)
+def open_solutions_by_keyboard(seen: Visit) -> None:
+    folds = seen.page.locator(".tag_solution details")
+    assert folds.count() > 0, "The chapter has no solution"
+    for fold in folds.all():
+        code = fold.locator(".cell_input").first
+        assert not code.is_visible()
+        fold.locator("summary").press("Enter")
+        assert code.is_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_chosen_theme_is_kept(browser: Browser, site: str, theme: str) -> None:
+    with visit(browser, site, theme) as seen:
+        seen.open(f"{all_pages()[0]}.html")
+        assert seen.page.evaluate("document.documentElement.dataset.theme") == theme
 
 
 def test_search_finds_a_word(browser: Browser, site: str) -> None:

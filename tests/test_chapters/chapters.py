@@ -28,6 +28,16 @@ DATA_ADDRESS = re.compile(r"base64,[A-Za-z0-9+/=]+")
 UNSEEN_HTML = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
 
+def weight(node: ast.AST) -> int:
+    """How many statements a node of the syntax tree stands for."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+        targets = [target for target in node.targets if isinstance(target, ast.Tuple)]
+        return max([1, *(len(target.elts) for target in targets)])
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    is_import = isinstance(node, ast.Import | ast.ImportFrom)
+    return int(isinstance(node, ast.stmt) and not is_text and not is_import)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell and what the rules ask about it."""
@@ -80,10 +90,12 @@ class Cell:
             return ast.Module([], [])
 
     @property
-    def lines_of_code(self) -> int:
-        """How many lines there are to understand: neither blank nor comments."""
-        lines = (line.strip() for line in self.source.splitlines())
-        return sum(bool(line) and not line.startswith("#") for line in lines)
+    def statements(self) -> int:
+        """How many statements there are to understand.
+
+        Imports and docstrings do not count. `a, b = 1, 2` counts as two.
+        """
+        return sum(map(weight, ast.walk(self.tree)))
 
     def calls(self, function: str) -> list[ast.Call]:
         return [
