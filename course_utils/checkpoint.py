@@ -120,8 +120,8 @@ def load_checkpoint(name: str, /, **parts: Any) -> bool:
                 raise ValueError(f"there it is a {kind}")
             _restore(part, content["states"][key])
     except Exception as error:  # PyTorch's classes raise several kinds
-        for key, part in given.items():
-            _restore(part, before[key])
+        for other, state in before.items():
+            _restore(given[other], state)
         raise CheckpointError(
             f"the {key} in {path} does not fit yours ({_reason(error)}): {START_ANEW}"
         ) from error
