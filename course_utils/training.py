@@ -150,7 +150,7 @@ def fit(
         "optimizer": optimizer,
         "model": model,
         "scheduler": scheduler,
-        "train": train,
+        "train": None if isinstance(train, (list, tuple)) else train,
         "history": vars(history),
         "best": best,
         "random": RandomStates(),

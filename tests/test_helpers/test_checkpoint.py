@@ -379,6 +379,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 LOADERS: list[Callable[[], Any]] = [
+    lambda: [POINTS[:8], POINTS[8:]],
     lambda: DataLoader(POINTS, 8, shuffle=True),
     lambda: DataLoader(POINTS, 8, shuffle=True, generator=seeded(3)),
     lambda: DataLoader(POINTS, 8, sampler=SubsetRandomSampler(range(20), seeded(4))),
@@ -386,7 +387,7 @@ LOADERS: list[Callable[[], Any]] = [
 
 
 @pytest.mark.parametrize("make", LOADERS)
-def test_a_dataloader_goes_on_in_the_same_order(make: Callable[[], Any]) -> None:
+def test_every_loader_goes_on_in_the_same_order(make: Callable[[], Any]) -> None:
     def run(name: str, epochs: int) -> History:
         torch.manual_seed(1)
         return train(nn.Linear(2, 2), epochs, checkpoint=name, loader=make())
