@@ -144,9 +144,13 @@ def test_a_failure_at_any_step_loses_nothing(
         patch.setattr(os, call, failing)
         assert len(train(nn.Linear(2, 2), epochs=3)) == 3
     said = capsys.readouterr().out.splitlines()
-    assert said[1] == said[2] == (
-        "runs/demo.pt cannot be written (Permission denied): "
-        "training goes on, and what was kept before stays."
+    assert (
+        said[1]
+        == said[2]
+        == (
+            "runs/demo.pt cannot be written (Permission denied): "
+            "training goes on, and what was kept before stays."
+        )
     )
     assert files() == ["demo.pt"]
     train(nn.Linear(2, 2), epochs=2)
@@ -356,7 +360,9 @@ SCHEDULES: list[tuple[Callable[[Any], Any], str]] = [
 
 
 @pytest.mark.parametrize(("make", "by"), SCHEDULES)
-def test_every_schedule_goes_on_bit_for_bit(make: Callable[[Any], Any], by: str) -> None:
+def test_every_schedule_goes_on_bit_for_bit(
+    make: Callable[[Any], Any], by: str
+) -> None:
     def run(name: str, epochs: int) -> tuple[History, torch.Tensor]:
         torch.manual_seed(1)
         model = nn.Linear(2, 2)

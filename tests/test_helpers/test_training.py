@@ -198,9 +198,7 @@ def test_a_score_of_the_course_is_that_of_the_whole_set(score: Any) -> None:
     labels[7, :2] = -100
     whole = torch.as_tensor(score(scores, labels)).nanmean().item()
     for size in (40, 7, 1):
-        result = evaluate(
-            nn.Identity(), batches_of(scores, labels, size), score=score
-        )
+        result = evaluate(nn.Identity(), batches_of(scores, labels, size), score=score)
         assert result.score == pytest.approx(whole, rel=1e-6)
 
 
