@@ -65,9 +65,7 @@ def test_no_answers_have_no_accuracy() -> None:
 def test_labels_of_minus_100_are_left_out() -> None:
     predicted, actual = T([0, 1, 2, 2, 1]), T([0, -100, 1, 2, -100])
     assert accuracy(predicted, actual) == 2 / 3
-    assert torch.equal(
-        confusion(predicted, actual), confusion(T([0, 2, 2]), T([0, 1, 2]))
-    )
+    assert confusion(predicted, actual).tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
     assert class_report(predicted, actual).count.tolist() == [1, 1, 1]
     small = T([156, 1], dtype=torch.uint8)  # -100 as an unsigned byte is 156
     assert accuracy(small, small) == 1
@@ -143,7 +141,7 @@ def test_the_number_of_classes_comes_from_scores_names_or_the_highest_number() -
     assert confusion(labels, labels, ["ant", "bee", "cow"]).shape == (3, 3)
     assert confusion(labels, labels).shape == (2, 2)
     assert confusion(labels[:0], labels[:0], 2).tolist() == [[0, 0], [0, 0]]
-    assert confusion([], T([]).long()).shape == (0, 0)
+    assert confusion(labels[:0], labels[:0]).shape == (0, 0)
     assert confusion(labels, T([-100, -100])).shape == (0, 0)
 
 
@@ -185,7 +183,9 @@ def test_small_integers_do_not_overflow(kind: Any) -> None:
 
 @pytest.mark.parametrize("counts", [(0.94, 153), (3, 4.5)])
 def test_rates_are_no_counts(counts: Any) -> None:
-    with pytest.raises(ValueError, match=f"{min(counts)} of .* whole numbers"):
+    with pytest.raises(
+        ValueError, match="give two counts of answers, not {} and".format(*counts)
+    ):
         wilson_interval(*counts)
 
 

@@ -563,7 +563,7 @@ def test_a_mistake_is_found_before_the_model_is_changed() -> None:
     before = weights(model)
     stray = schedules.StepLR(SGD(net().parameters()), 1)
     for options in ({"scheduler": stray}, {"train": data(X, Y + 3)}):
-        with pytest.raises(ValueError, match="belongs to another|here is a"):
+        with pytest.raises(ValueError, match=r"belongs to another|here is a"):
             train(model, **options)
         assert all(map(torch.equal, weights(model), before))
 
