@@ -67,7 +67,8 @@ class RandomShift:
         # Every crop that there is, and none of them copied.
         padded = F.pad(images, [self.padding] * 4)
         crops = padded.unfold(-2, height, 1).unfold(-2, width, 1)
-        return crops[torch.arange(len(images), device=images.device), :, down, right]
+        batch = torch.arange(len(images), device=images.device)
+        return crops[batch, ..., down, right, :, :]
 
 
 class BatchLoader:
