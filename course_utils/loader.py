@@ -116,7 +116,7 @@ class BatchLoader:
         self.batch_size = batch_size
         self.shuffle, self.drop_last = shuffle, drop_last
         self.device = torch.device(device)
-        self.augment = _steps(augment, labels)
+        self.augment = _steps(augment, images, labels)
         self.seed, self.epoch = seed, 0
         self.scale, self.offset = _normalisation(images, mean, std, self.device)
         self.images, self.labels = images.to(self.device), labels.to(self.device)
@@ -190,14 +190,17 @@ def _images_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def _steps(augment: Any, labels: Tensor) -> list[Augment]:
+def _steps(augment: Any, images: Tensor, labels: Tensor) -> list[Augment]:
     """The steps of the augmentation, in their order."""
     steps = list(augment) if isinstance(augment, (list, tuple)) else [augment]
     steps = [step for step in steps if step is not None]
     for step in steps:
         if not callable(step):
             raise TypeError(f"a step of augment is a function or such, not {step!r}")
-        if labels.ndim > 1 and isinstance(step, (RandomFlip, RandomShift)):
+        moves = isinstance(step, (RandomFlip, RandomShift))
+        if moves and images.ndim < 4:
+            raise ValueError(f"{step} needs a channel axis: pass images[:, None]")
+        if moves and labels.ndim > 1:
             raise ValueError(
                 f"{step} would move the images and not their masks: move both in the "
                 "training loop instead"

@@ -275,6 +275,10 @@ BAD: list[tuple[Callable[[], Any], str]] = [
         r"RandomFlip\(chance=0.5\) would move the images and not their masks",
     ),
     (
+        lambda: BatchLoader(pair(9, 6, 5), 2, augment=RandomShift()),
+        r"RandomShift\(padding=4\) needs a channel axis: pass images\[:, None\]",
+    ),
+    (
         lambda: list(BatchLoader(pair(), 2, augment=lambda batch: batch[:1])),
         "given 2 images of torch.uint8 and gave back 1",
     ),
