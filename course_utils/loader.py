@@ -181,7 +181,7 @@ def _images_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
         )
     if not len(images) == len(labels) > 0:
         raise ValueError(f"{len(images)} images have {len(labels)} labels")
-    if images.ndim == 4 and images.shape[1] > 4 and images.shape[3] in (1, 3):
+    if images.ndim == 4 and min(images.shape[1:3]) > 4 and images.shape[3] in (1, 3):
         raise ValueError("the channels come last: call images.permute(0, 3, 1, 2)")
     if not images.is_floating_point() and images.dtype not in (torch.uint8, torch.bool):
         raise TypeError(

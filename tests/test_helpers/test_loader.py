@@ -209,6 +209,8 @@ def test_points_and_volumes_work_as_well_as_many() -> None:
     expected = (points[0] - torch.tensor([1.0, 2])) / torch.tensor([3.0, 4])
     assert torch.allclose(inputs, expected, atol=1e-6)
     assert torch.equal(targets, points[1])
+    features = torch.rand(4, 512, 1, 1), torch.arange(4)
+    assert len(BatchLoader(features, 2)) == 2
     masks = torch.zeros(4, 2, 3, 3, dtype=torch.uint8)
     volume, mask = next(iter(BatchLoader((torch.rand(4, 4, 2, 3, 3), masks), 2)))
     assert volume.shape == (2, 4, 2, 3, 3)
