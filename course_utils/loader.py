@@ -229,8 +229,8 @@ def _normalisation(
         raise ValueError("to normalise, BatchLoader needs both mean and std")
     top = 255.0 if images.dtype == torch.uint8 else 1.0
     channels = images.shape[1] if images.ndim > 1 else 1
-    means = np.atleast_1d(np.asarray(0 if mean is None else mean, dtype=float))
-    stds = np.atleast_1d(np.asarray(1 if std is None else std, dtype=float))
+    means = np.ravel(np.asarray(0 if mean is None else mean, dtype=float))
+    stds = np.ravel(np.asarray(1 if std is None else std, dtype=float))
     if not {means.shape, stds.shape} <= {(1,), (channels,)}:
         raise ValueError(
             f"the images have {channels} channels, mean has {means.size} numbers and "

@@ -84,7 +84,11 @@ def test_it_goes_on_from_a_state_even_after_an_epoch_that_broke_off() -> None:
         assert torch.equal(y, label)
 
 
-@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def column(numbers: list[float]) -> Tensor:
+    return torch.tensor(numbers).reshape(-1, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor, column])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_normalisation_is_that_of_totensor_and_normalize(
     channels: int, kind: Any
