@@ -185,7 +185,14 @@ def test_a_border_is_as_dark_as_black_is_after_normalisation() -> None:
         assert torch.allclose(found, wanted, atol=1e-5)
 
 
-def test_labels_follow_their_many() -> None:
+def test_every_slice_of_a_volume_is_shifted_alike() -> None:
+    slices = many(4, 3, 1, 6, 5).expand(4, 3, 2, 6, 5)
+    shifted = RandomShift(2)(slices, torch.Generator().manual_seed(0))
+    flat = RandomShift(2)(slices[:, :, 0], torch.Generator().manual_seed(0))
+    assert torch.equal(shifted, flat[:, :, None].expand(4, 3, 2, 6, 5))
+
+
+def test_labels_follow_their_images() -> None:
     images = torch.arange(200, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
     loader = BatchLoader((images, torch.arange(200)), 16, shuffle=True)
     for inputs, labels in loader:
@@ -207,7 +214,7 @@ def test_the_data_stays_as_it_is(shuffle: bool) -> None:
     assert all(map(torch.equal, kept, (*fractions, *whole)))
 
 
-def test_points_and_volumes_work_as_well_as_many() -> None:
+def test_points_and_volumes_work_as_well_as_images() -> None:
     points = torch.randn(5, 2), torch.randn(5)
     inputs, targets = next(iter(BatchLoader(points, 5, mean=[1, 2], std=[3, 4])))
     expected = (points[0] - torch.tensor([1.0, 2])) / torch.tensor([3.0, 4])
