@@ -265,6 +265,7 @@ class _Totals:
         """One more batch."""
         counts = _counts(self.loss, targets)
         weight = _weight(self.loss, targets, counts).to(self.losses)
+        value = value.where(weight > 0, 0)  # a batch of nothing but left-out labels
         self.losses += torch.stack([value * weight, weight])
         added = _score_sums(self.score, outputs, targets, counts)
         self.scores = self.scores + added.to(self.scores)

@@ -218,7 +218,7 @@ def test_the_mean_does_not_depend_on_the_batches(loss: Any) -> None:
     labels[5:7] = loss.ignore_index
     counts = labels != loss.ignore_index
     right = (inputs.argmax(1) == labels)[counts].double().mean().item()
-    for size in (24, 12, 8, 5):
+    for size in (24, 12, 8, 5, 1):
         result = evaluate(nn.Identity(), batches_of(inputs, labels, size), loss=loss)
         assert result.loss == pytest.approx(loss(inputs, labels).item())
         assert result.score == pytest.approx(right)
@@ -232,6 +232,13 @@ def test_labels_left_out_are_no_wrong_answers_in_training_either() -> None:
     counts = labels >= 0
     right = (net()(inputs).argmax(1) == labels)[counts].double().mean()
     assert history.train_score == [right.item()]
+
+
+def test_a_batch_of_nothing_but_left_out_labels_changes_nothing() -> None:
+    one, other = net(), net()
+    train(one, train=[points(4)])
+    train(other, train=[(points(4)[0], torch.full((4,), -100)), points(4)])
+    assert all(map(torch.equal, weights(one), weights(other)))
 
 
 def near(outputs: Tensor, targets: Tensor) -> Tensor:
