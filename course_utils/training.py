@@ -419,10 +419,9 @@ def _resume(
             f"{START_ANEW}"
         )
     load_checkpoint(name, **parts)
+    rate = float(parts["optimizer"].param_groups[0]["lr"])
     outlook = f"going on with epoch {len(history) + 1} of {epochs}, with the optimizer "
-    outlook += (
-        f"and schedule of the file (learning rate {history.learning_rate[-1]:.3g})"
-    )
+    outlook += f"and schedule of the file (learning rate {rate:.3g})"
     if len(history) >= epochs:
         outlook = f"complete with {len(history)} epochs; {START_ANEW}"
     print(f"{path}: {outlook}.")

@@ -424,6 +424,17 @@ def test_fit_says_that_it_goes_on_and_that_it_is_done(
     assert not model.training
 
 
+def test_the_learning_rate_it_names_is_that_of_the_next_epoch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for epochs in (1, 2):
+        model = nn.Linear(2, 2)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        history = train(model, epochs, optimizer, schedules.StepLR(optimizer, 1, 0.5))
+    assert "(learning rate 0.05)" in capsys.readouterr().out
+    assert history.learning_rate == [0.1, 0.05]
+
+
 def test_a_complete_training_gives_its_best_weights_back() -> None:
     model, again = nn.Linear(2, 2), nn.Linear(2, 2)
     optimizer = SGD(model.parameters(), lr=0.1)
