@@ -456,9 +456,11 @@ def _display(quiet: bool) -> Callable[[History], None]:
         handle = display(History(), display_id=True)  # type: ignore[no-untyped-call]
         return handle.update  # type: ignore[no-any-return]
 
+    printed: list[str] = []
+
     def print_news(history: History) -> None:
         lines = repr(history).splitlines()
-        first = len(history) == 1 and not history.note
-        print(*(lines if first else lines[-1:]), sep="\n", flush=True)
+        print(*lines[len(printed) :], sep="\n", flush=True)
+        printed[:] = lines
 
     return print_news

@@ -361,6 +361,15 @@ def test_the_table_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_a_resumed_training_prints_the_whole_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for epochs in (1, 3, 3):
+        history = train(epochs=epochs, checkpoint="half", quiet=False)
+        said = capsys.readouterr().out.splitlines()
+        assert said[-len(history) - 2 :] == repr(history).splitlines()
+
+
 def test_the_table_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
 
