@@ -333,8 +333,8 @@ def _loss_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
         if elementwise and outputs.shape != targets.shape:
             raise ValueError("both need the same shape")
         value = loss(outputs, targets)
-        if value.ndim:
-            raise ValueError('the loss is more than one number: use reduction="mean"')
+        if value.ndim or getattr(loss, "reduction", "mean") == "sum":
+            raise ValueError('the loss is no mean: use reduction="mean"')
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         shapes = [tuple(getattr(each, "shape", ())) for each in (outputs, targets)]
         kinds = [getattr(each, "dtype", type(each)) for each in (outputs, targets)]

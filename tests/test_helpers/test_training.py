@@ -556,6 +556,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
         r"targets of shape \(4,\) \(torch.int64\): both need the same shape",
     ),
     (lambda: train(loss=nn.CrossEntropyLoss(reduction="none")), 'reduction="mean"'),
+    (lambda: train(loss=nn.CrossEntropyLoss(reduction="sum")), 'reduction="mean"'),
     (lambda: train(checkpoint="../lenet"), "letters, digits"),
     (lambda: evaluate(loader(), net()), "the model comes first, .* a BatchLoader"),  # type: ignore[arg-type]
 ]
