@@ -282,10 +282,11 @@ class _Totals:
             )
         if not self.is_finite:
             batch = int(self.finite_batches)
+            rate = self.rates[batch]
+            when = "" if math.isnan(rate) else f" at learning rate {rate:.3g}"
             raise FloatingPointError(
                 f"the loss became NaN or infinite in batch {batch + 1} of "
-                f"{len(self.rates)} at learning rate {self.rates[batch]:.3g}: usual "
-                "causes are too high a learning rate (try a tenth), inputs that hold "
+                f"{len(self.rates)}{when}: usual causes are too high a learning rate (try a tenth), inputs that hold "
                 "NaN or are not normalised, and a loss that divides by 0"
             )
         score = self.scores[0] / self.scores[-1]

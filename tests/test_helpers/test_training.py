@@ -464,6 +464,11 @@ def test_a_loss_that_is_not_finite_stops_it() -> None:
     assert not model.training
 
 
+def test_an_evaluation_has_no_learning_rate() -> None:
+    with pytest.raises(FloatingPointError, match="infinite in batch 1 of 4: usual"):
+        evaluate(net(), loader(), loss=lambda outputs, targets: outputs.sum() / 0)
+
+
 def test_training_again_and_again_needs_no_more_memory() -> None:
     resource = pytest.importorskip("resource")
 
