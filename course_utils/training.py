@@ -157,15 +157,17 @@ def fit(
     }
     if checkpoint is not None:
         _resume(checkpoint, parts, history, epochs, val)
+    done = len(history)
     by_batch = scheduler if schedule_by == "batch" else None
     show = _display(quiet)
     try:
         while len(history) < epochs:
             start = time.perf_counter()
             seen = Result(math.nan, math.nan)
-            learned = run_epoch(model, train, loss, score, optimizer, by_batch)
+            is_new = len(history) == done
+            learned = run_epoch(model, train, loss, score, optimizer, by_batch, is_new)
             if val is not None:
-                seen = run_epoch(model, val, loss, score)
+                seen = run_epoch(model, val, loss, score, is_new=is_new)
             rate = float(optimizer.param_groups[0]["lr"])
             if by_batch is None:
                 _step(scheduler, seen if val is not None else learned)
@@ -223,6 +225,7 @@ def run_epoch(
     score: Score,
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
+    is_new: bool = True,
 ) -> Result:
     """The loop of chapter 5 over all batches; without an optimizer, it only looks."""
     device = _prepared(model, training=optimizer is not None)
@@ -231,7 +234,7 @@ def run_epoch(
         for inputs, targets in batches:
             outputs = model(inputs.to(device))  # 1. predict
             # To look at labels on a GPU is to wait for it: there, once is enough.
-            if targets.is_cpu or getattr(batches, "epoch", 1) == 1:
+            if targets.is_cpu or is_new:
                 _require_labels(loss, outputs, targets)
             targets = targets.to(device)
             value = _loss_of(loss, outputs, targets)  # 2. measure the loss

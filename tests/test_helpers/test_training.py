@@ -605,6 +605,25 @@ def test_what_is_no_mistake() -> None:
     assert evaluate(nn.Identity(), data(torch.eye(3), torch.arange(3))).score == 1
 
 
+def test_labels_on_a_gpu_are_looked_at_although_somebody_has_seen_a_batch() -> None:
+    class OnGpu(Tensor):
+        """A tensor that says that it is not on the CPU."""
+
+        is_cpu = False
+
+    class Loader(BatchLoader):
+        def __iter__(self) -> Iterator[Any]:
+            for inputs, labels in super().__iter__():
+                yield inputs, labels.as_subclass(OnGpu)
+
+    batches = Loader((X, Y + 3), 2)
+    next(iter(batches))
+    with pytest.raises(ValueError, match="here is a"):
+        train(train=batches)
+    with pytest.raises(ValueError, match="here is a"):
+        evaluate(net(), batches)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_learns_the_same() -> None:
     def trained(device: str) -> History:
