@@ -164,10 +164,10 @@ def fit(
         while len(history) < epochs:
             start = time.perf_counter()
             seen = Result(math.nan, math.nan)
-            is_new = len(history) == done
-            learned = run_epoch(model, train, loss, score, optimizer, by_batch, is_new)
+            first = len(history) == done
+            learned = run_epoch(model, train, loss, score, optimizer, by_batch, first)
             if val is not None:
-                seen = run_epoch(model, val, loss, score, is_new=is_new)
+                seen = run_epoch(model, val, loss, score, check_labels=first)
             rate = float(optimizer.param_groups[0]["lr"])
             if by_batch is None:
                 _step(scheduler, seen if val is not None else learned)
@@ -225,7 +225,7 @@ def run_epoch(
     score: Score,
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
-    is_new: bool = True,
+    check_labels: bool = True,
 ) -> Result:
     """The loop of chapter 5 over all batches; without an optimizer, it only looks."""
     device = _prepared(model, training=optimizer is not None)
@@ -234,7 +234,7 @@ def run_epoch(
         for inputs, targets in batches:
             outputs = model(inputs.to(device))  # 1. predict
             # To look at labels on a GPU is to wait for it: there, once is enough.
-            if targets.is_cpu or is_new:
+            if targets.is_cpu or check_labels:
                 _require_labels(loss, outputs, targets)
             targets = targets.to(device)
             value = _loss_of(loss, outputs, targets)  # 2. measure the loss
@@ -256,9 +256,8 @@ class _Totals:
         self.loss, self.score = loss, score
         # Apple's GPUs have no numbers of 64 bits.
         exact = torch.float32 if device.type == "mps" else torch.float64
-        self.losses = torch.zeros(
-            2, dtype=exact, device=device
-        )  # a sum, and of how many
+        # Two sums: of losses, and of what their means were divided by.
+        self.losses = torch.zeros(2, dtype=exact, device=device)
         self.scores = torch.zeros(1, dtype=exact, device=device)
         self.is_finite = torch.tensor(True, device=device)
         self.finite_batches = torch.tensor(0, device=device)  # before the first other
@@ -371,10 +370,9 @@ def _prepared(model: nn.Module, training: bool) -> torch.device:
     model.train(training)
     for module in model.modules():
         weights = list(module.parameters(recurse=False))
-        if (
-            isinstance(module, _BatchNorm) and weights
-        ):  # frozen, it learns no statistics
-            module.train(training and any(weight.requires_grad for weight in weights))
+        frozen = not any(weight.requires_grad for weight in weights)
+        if isinstance(module, _BatchNorm) and weights and frozen:
+            module.eval()  # what it knows of its inputs stays as it is, too
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
 
