@@ -324,7 +324,9 @@ def _score_sums(
             return torch.zeros(2)  # there are no classes, and nothing is right
         right = (outputs.argmax(dim=1) == targets) & counts
         return torch.stack([right.sum(), counts.sum()])
-    given = torch.as_tensor(score(outputs, targets)).to(outputs)
+    given = torch.as_tensor(score(outputs, targets)).to(outputs.device, torch.float32)
+    if given.ndim and len(given) not in (len(targets), targets.numel()):
+        raise ValueError("a score gives one number, or a tensor with one a sample")
     count = torch.tensor(given.numel()) if given.ndim else counts.sum()
     return torch.stack([given.mean() * count, count.to(given)])
 

@@ -260,6 +260,17 @@ def test_a_score_and_a_loss_of_ones_own() -> None:
     assert (history.score_name, "train near" in repr(history)) == ("near", True)
 
 
+def test_scores_of_a_model_in_half_precision_are_added_up_exactly() -> None:
+    outputs, targets = (
+        torch.zeros(3001, 2, dtype=torch.bfloat16),
+        torch.arange(3001) % 3,
+    )
+    result = evaluate(
+        nn.Identity(), data(outputs, targets % 2), score=lambda o, t: t == 0
+    )
+    assert result.score == (targets % 2 == 0).double().mean().item()
+
+
 def test_a_loss_of_ones_own_decides_what_labels_mean() -> None:
     """As in metric learning: 8 numbers describe an image, and there are 20 classes."""
 
@@ -562,6 +573,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     ),
     (lambda: train(loss=nn.CrossEntropyLoss(reduction="none")), 'reduction="mean"'),
     (lambda: train(loss=nn.CrossEntropyLoss(reduction="sum")), 'reduction="mean"'),
+    (lambda: train(score=lambda outputs, targets: dice(outputs, targets)), "one a sam"),
     (lambda: train(checkpoint="../lenet"), "letters, digits"),
     (lambda: evaluate(loader(), net()), "the model comes first, .* a BatchLoader"),  # type: ignore[arg-type]
 ]
@@ -572,6 +584,13 @@ def test_mistakes_end_in_one_sentence(wrong: Callable[[], Any], sentence: str) -
     with pytest.raises((TypeError, ValueError), match=sentence) as caught:
         wrong()
     assert "\n" not in str(caught.value)
+
+
+def test_a_score_that_gives_nothing_stops_the_training() -> None:
+    """So that the lists of a history are always equally long."""
+    answers = iter([1.0] * 4 + [None] * 4)
+    with pytest.raises(RuntimeError, match="NoneType"):
+        train(score=lambda outputs, targets: next(answers))
 
 
 def test_whole_numbers_of_the_right_shape_can_be_learned() -> None:
