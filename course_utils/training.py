@@ -343,9 +343,10 @@ def _loss_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         shapes = [tuple(getattr(each, "shape", ())) for each in (outputs, targets)]
         kinds = [getattr(each, "dtype", type(each)) for each in (outputs, targets)]
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(
             f"outputs of shape {shapes[0]} ({kinds[0]}) do not go with targets of "
-            f"shape {shapes[1]} ({kinds[1]}): {str(error).strip().splitlines()[0]}"
+            f"shape {shapes[1]} ({kinds[1]}): {reason}"
         ) from error
     return value
 

@@ -586,6 +586,14 @@ def test_mistakes_end_in_one_sentence(wrong: Callable[[], Any], sentence: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_an_error_without_a_word_is_named() -> None:
+    def broken(outputs: Tensor, targets: Tensor) -> Tensor:
+        raise TypeError
+
+    with pytest.raises(ValueError, match="TypeError$"):
+        train(loss=broken)
+
+
 def test_a_score_that_gives_nothing_stops_the_training() -> None:
     """So that the lists of a history are always equally long."""
     answers = iter([1.0] * 4 + [None] * 4)
