@@ -418,6 +418,11 @@ def _resume(
     path, begun = checkpoint_path(name), History()
     if not load_checkpoint(name, history=vars(begun)):
         return
+    if begun.score_name != history.score_name:
+        raise CheckpointError(
+            f"{path} holds {begun.score_name}, and this call asks for "
+            f"{history.score_name}: {START_ANEW}"
+        )
     if (val is None) != math.isnan(begun.val_loss[-1]):
         raise CheckpointError(
             f"one of {path} and this call has validation data, and the other has none: "

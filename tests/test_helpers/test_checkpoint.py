@@ -20,7 +20,7 @@ from torch.optim import SGD, Adam
 from torch.optim import lr_scheduler as schedules
 from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
 
-from course_utils import History, fit
+from course_utils import History, dice, fit
 from course_utils.checkpoint import (
     CheckpointError,
     RandomStates,
@@ -460,6 +460,12 @@ def test_validation_neither_comes_nor_goes_half_way(first: Any) -> None:
     assert len(history.val_loss) == 2
     assert math.isnan(history.val_loss[0]) == (first is None)
     assert "The model has the weights of epoch 2" in repr(history)
+
+
+def test_one_history_holds_one_score() -> None:
+    train(nn.Linear(2, 2), 1)
+    with pytest.raises(CheckpointError, match="holds accuracy, and .* asks for dice"):
+        train(nn.Linear(2, 2), 2, score=dice)
 
 
 def test_another_model_is_told_what_differs() -> None:
