@@ -8,6 +8,7 @@ import io
 import os
 import random
 import re
+import secrets
 import time
 import zipfile
 from collections.abc import Mapping
@@ -77,8 +78,8 @@ def save_checkpoint(name: str, /, **parts: Any) -> None:
             f"{path} cannot be written, as nobody could read it again: keep numbers, "
             f"texts, lists, dictionaries and tensors alone ({_reason(error)})"
         ) from error
-    # Each process writes a file of its own, so that two cannot mix theirs.
-    new = path.with_suffix(f".{os.getpid()}.new")
+    # Each call writes a file of its own, so that two processes cannot mix theirs.
+    new = path.with_suffix(f".{secrets.token_hex(8)}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)

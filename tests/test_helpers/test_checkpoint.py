@@ -180,6 +180,7 @@ def test_a_folder_that_cannot_be_made() -> None:
 
 
 def save_again_and_again(number: int, barrier: Any) -> None:
+    os.getpid = lambda: 7  # in two containers on one disk, they may be the same
     content = torch.full((2000,), float(number))
     for _ in range(20):
         barrier.wait()
@@ -366,6 +367,7 @@ def test_every_schedule_goes_on_exactly(make: Callable[[Any], Any], by: str) -> 
         model = nn.Linear(2, 2)
         optimizer = SGD(model.parameters(), lr=np.float64(0.1), momentum=0.9)
         given: dict[str, Any] = {"val": [POINTS[:]], "schedule_by": by}
+        given["loader"] = DataLoader(POINTS, 8, shuffle=True, generator=seeded(3))
         history = train(model, epochs, optimizer, make(optimizer), name, **given)
         return history, model.weight
 
