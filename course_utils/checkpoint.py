@@ -8,6 +8,7 @@ import io
 import os
 import random
 import re
+import secrets
 import time
 import zipfile
 from collections.abc import Mapping
@@ -77,8 +78,8 @@ def save_checkpoint(name: str, /, **parts: Any) -> None:
             f"{path} cannot be written, as nobody could read it again: keep numbers, "
             f"texts, lists, dictionaries and tensors alone ({_reason(error)})"
         ) from error
-    # Each process writes a file of its own, so that two cannot mix theirs.
-    new = path.with_suffix(f".{os.getpid()}.new")
+    # Each call writes a file of its own, so that two processes cannot mix theirs.
+    new = path.with_suffix(f".{secrets.token_hex(8)}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
@@ -120,8 +121,8 @@ def load_checkpoint(name: str, /, **parts: Any) -> bool:
                 raise ValueError(f"there it is a {kind}")
             _restore(part, content["states"][key])
     except Exception as error:  # PyTorch's classes raise several kinds
-        for key, part in given.items():
-            _restore(part, before[key])
+        for other, state in before.items():
+            _restore(given[other], state)
         raise CheckpointError(
             f"the {key} in {path} does not fit yours ({_reason(error)}): {START_ANEW}"
         ) from error

@@ -122,7 +122,8 @@ class PictureDataset(Dataset[tuple[Any, Any]]):
         >>> len(dataset.subset([0])), len(dataset.subset(labels == 1))
         (1, 2)
         """
-        numbers = torch.arange(len(self))[torch.as_tensor(indices)]
+        chosen = torch.as_tensor(indices)
+        numbers = torch.arange(len(self))[chosen if len(chosen) else chosen.long()]
         images: Any
         if isinstance(self.images, Tensor):
             images = self.images[numbers]

@@ -67,7 +67,8 @@ class RandomShift:
         # Every crop that there is, and none of them copied.
         padded = F.pad(images, [self.padding] * 4)
         crops = padded.unfold(-2, height, 1).unfold(-2, width, 1)
-        return crops[torch.arange(len(images), device=images.device), :, down, right]
+        batch = torch.arange(len(images), device=images.device)
+        return crops[batch, ..., down, right, :, :]
 
 
 class BatchLoader:
@@ -115,7 +116,7 @@ class BatchLoader:
         self.batch_size = batch_size
         self.shuffle, self.drop_last = shuffle, drop_last
         self.device = torch.device(device)
-        self.augment = _steps(augment, labels)
+        self.augment = _steps(augment, images, labels)
         self.seed, self.epoch = seed, 0
         self.scale, self.offset = _normalisation(images, mean, std, self.device)
         self.images, self.labels = images.to(self.device), labels.to(self.device)
@@ -180,7 +181,7 @@ def _images_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
         )
     if not len(images) == len(labels) > 0:
         raise ValueError(f"{len(images)} images have {len(labels)} labels")
-    if images.ndim == 4 and images.shape[1] > 4 and images.shape[3] in (1, 3):
+    if images.ndim == 4 and min(images.shape[1:3]) > 4 and images.shape[3] in (1, 3):
         raise ValueError("the channels come last: call images.permute(0, 3, 1, 2)")
     if not images.is_floating_point() and images.dtype not in (torch.uint8, torch.bool):
         raise TypeError(
@@ -189,14 +190,17 @@ def _images_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def _steps(augment: Any, labels: Tensor) -> list[Augment]:
+def _steps(augment: Any, images: Tensor, labels: Tensor) -> list[Augment]:
     """The steps of the augmentation, in their order."""
     steps = list(augment) if isinstance(augment, (list, tuple)) else [augment]
     steps = [step for step in steps if step is not None]
     for step in steps:
         if not callable(step):
             raise TypeError(f"a step of augment is a function or such, not {step!r}")
-        if labels.ndim > 1 and isinstance(step, (RandomFlip, RandomShift)):
+        moves = isinstance(step, (RandomFlip, RandomShift))
+        if moves and images.ndim < 4:
+            raise ValueError(f"{step} needs a channel axis: pass images[:, None]")
+        if moves and labels.ndim > 1:
             raise ValueError(
                 f"{step} would move the images and not their masks: move both in the "
                 "training loop instead"
@@ -225,8 +229,8 @@ def _normalisation(
         raise ValueError("to normalise, BatchLoader needs both mean and std")
     top = 255.0 if images.dtype == torch.uint8 else 1.0
     channels = images.shape[1] if images.ndim > 1 else 1
-    means = np.atleast_1d(np.asarray(0 if mean is None else mean, dtype=float))
-    stds = np.atleast_1d(np.asarray(1 if std is None else std, dtype=float))
+    means = np.ravel(np.asarray(0 if mean is None else mean, dtype=float))
+    stds = np.ravel(np.asarray(1 if std is None else std, dtype=float))
     if not {means.shape, stds.shape} <= {(1,), (channels,)}:
         raise ValueError(
             f"the images have {channels} channels, mean has {means.size} numbers and "

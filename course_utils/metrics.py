@@ -45,7 +45,8 @@ def confusion(predictions: Any, labels: Any, classes: Classes = None) -> Tensor:
     if classes is None:
         shape = tuple(torch.as_tensor(predictions).shape)
         is_scores = len(shape) > torch.as_tensor(labels).ndim
-        classes = shape[1] if is_scores else int(both.max()) + 1
+        highest = int(both.max()) if both.numel() else -1
+        classes = shape[1] if is_scores else highest + 1
     size = classes if isinstance(classes, int) else len(classes)
     if both.numel() and not 0 <= both.min() <= both.max() < size:
         raise ValueError(
@@ -140,7 +141,7 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     '89.2% to 96.9%'
     """
     if right != int(right) or total != int(total):
-        raise ValueError(f"wilson_interval counts answers: {right} is no whole number")
+        raise ValueError(f"give two counts of answers, not {right} and {total}")
     right, total = int(right), int(total)  # NumPy's small integers would overflow
     if not 0 <= right <= total or total == 0:
         raise ValueError(f"{right} right answers of {total} make no rate")

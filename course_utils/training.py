@@ -150,22 +150,24 @@ def fit(
         "optimizer": optimizer,
         "model": model,
         "scheduler": scheduler,
-        "train": train,
+        "train": None if isinstance(train, (list, tuple)) else train,
         "history": vars(history),
         "best": best,
         "random": RandomStates(),
     }
     if checkpoint is not None:
         _resume(checkpoint, parts, history, epochs, val)
+    done = len(history)
     by_batch = scheduler if schedule_by == "batch" else None
     show = _display(quiet)
     try:
         while len(history) < epochs:
             start = time.perf_counter()
             seen = Result(math.nan, math.nan)
-            learned = run_epoch(model, train, loss, score, optimizer, by_batch)
+            first = len(history) == done
+            learned = run_epoch(model, train, loss, score, optimizer, by_batch, first)
             if val is not None:
-                seen = run_epoch(model, val, loss, score)
+                seen = run_epoch(model, val, loss, score, check_labels=first)
             rate = float(optimizer.param_groups[0]["lr"])
             if by_batch is None:
                 _step(scheduler, seen if val is not None else learned)
@@ -223,6 +225,7 @@ def run_epoch(
     score: Score,
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
+    check_labels: bool = True,
 ) -> Result:
     """The loop of chapter 5 over all batches; without an optimizer, it only looks."""
     device = _prepared(model, training=optimizer is not None)
@@ -231,7 +234,7 @@ def run_epoch(
         for inputs, targets in batches:
             outputs = model(inputs.to(device))  # 1. predict
             # To look at labels on a GPU is to wait for it: there, once is enough.
-            if targets.is_cpu or getattr(batches, "epoch", 1) == 1:
+            if targets.is_cpu or check_labels:
                 _require_labels(loss, outputs, targets)
             targets = targets.to(device)
             value = _loss_of(loss, outputs, targets)  # 2. measure the loss
@@ -253,9 +256,8 @@ class _Totals:
         self.loss, self.score = loss, score
         # Apple's GPUs have no numbers of 64 bits.
         exact = torch.float32 if device.type == "mps" else torch.float64
-        self.losses = torch.zeros(
-            2, dtype=exact, device=device
-        )  # a sum, and of how many
+        # Two sums: of losses, and of what their means were divided by.
+        self.losses = torch.zeros(2, dtype=exact, device=device)
         self.scores = torch.zeros(1, dtype=exact, device=device)
         self.is_finite = torch.tensor(True, device=device)
         self.finite_batches = torch.tensor(0, device=device)  # before the first other
@@ -265,6 +267,7 @@ class _Totals:
         """One more batch."""
         counts = _counts(self.loss, targets)
         weight = _weight(self.loss, targets, counts).to(self.losses)
+        value = value.where(weight > 0, 0)  # a batch of nothing but left-out labels
         self.losses += torch.stack([value * weight, weight])
         added = _score_sums(self.score, outputs, targets, counts)
         self.scores = self.scores + added.to(self.scores)
@@ -281,10 +284,11 @@ class _Totals:
             )
         if not self.is_finite:
             batch = int(self.finite_batches)
+            rate = self.rates[batch]
+            when = "" if math.isnan(rate) else f" at learning rate {rate:.3g}"
             raise FloatingPointError(
                 f"the loss became NaN or infinite in batch {batch + 1} of "
-                f"{len(self.rates)} at learning rate {self.rates[batch]:.3g}: usual "
-                "causes are too high a learning rate (try a tenth), inputs that hold "
+                f"{len(self.rates)}{when}: usual causes are too high a learning rate (try a tenth), inputs that hold "
                 "NaN or are not normalised, and a loss that divides by 0"
             )
         score = self.scores[0] / self.scores[-1]
@@ -320,7 +324,9 @@ def _score_sums(
             return torch.zeros(2)  # there are no classes, and nothing is right
         right = (outputs.argmax(dim=1) == targets) & counts
         return torch.stack([right.sum(), counts.sum()])
-    given = torch.as_tensor(score(outputs, targets)).to(outputs)
+    given = torch.as_tensor(score(outputs, targets)).to(outputs.device, torch.float32)
+    if given.ndim and len(given) not in (len(targets), targets.numel()):
+        raise ValueError("a score gives one number, or a tensor with one a sample")
     count = torch.tensor(given.numel()) if given.ndim else counts.sum()
     return torch.stack([given.mean() * count, count.to(given)])
 
@@ -332,14 +338,15 @@ def _loss_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
         if elementwise and outputs.shape != targets.shape:
             raise ValueError("both need the same shape")
         value = loss(outputs, targets)
-        if value.ndim:
-            raise ValueError('the loss is more than one number: use reduction="mean"')
+        if value.ndim or getattr(loss, "reduction", "mean") == "sum":
+            raise ValueError('the loss is no mean: use reduction="mean"')
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         shapes = [tuple(getattr(each, "shape", ())) for each in (outputs, targets)]
         kinds = [getattr(each, "dtype", type(each)) for each in (outputs, targets)]
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(
             f"outputs of shape {shapes[0]} ({kinds[0]}) do not go with targets of "
-            f"shape {shapes[1]} ({kinds[1]}): {str(error).strip().splitlines()[0]}"
+            f"shape {shapes[1]} ({kinds[1]}): {reason}"
         ) from error
     return value
 
@@ -366,10 +373,9 @@ def _prepared(model: nn.Module, training: bool) -> torch.device:
     model.train(training)
     for module in model.modules():
         weights = list(module.parameters(recurse=False))
-        if (
-            isinstance(module, _BatchNorm) and weights
-        ):  # frozen, it learns no statistics
-            module.train(training and any(weight.requires_grad for weight in weights))
+        frozen = not any(weight.requires_grad for weight in weights)
+        if isinstance(module, _BatchNorm) and weights and frozen:
+            module.eval()  # what it knows of its inputs stays as it is, too
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
 
@@ -412,16 +418,20 @@ def _resume(
     path, begun = checkpoint_path(name), History()
     if not load_checkpoint(name, history=vars(begun)):
         return
+    if begun.score_name != history.score_name:
+        raise CheckpointError(
+            f"{path} holds {begun.score_name}, and this call asks for "
+            f"{history.score_name}: {START_ANEW}"
+        )
     if (val is None) != math.isnan(begun.val_loss[-1]):
         raise CheckpointError(
             f"one of {path} and this call has validation data, and the other has none: "
             f"{START_ANEW}"
         )
     load_checkpoint(name, **parts)
+    rate = float(parts["optimizer"].param_groups[0]["lr"])
     outlook = f"going on with epoch {len(history) + 1} of {epochs}, with the optimizer "
-    outlook += (
-        f"and schedule of the file (learning rate {history.learning_rate[-1]:.3g})"
-    )
+    outlook += f"and schedule of the file (learning rate {rate:.3g})"
     if len(history) >= epochs:
         outlook = f"complete with {len(history)} epochs; {START_ANEW}"
     print(f"{path}: {outlook}.")
@@ -456,9 +466,11 @@ def _display(quiet: bool) -> Callable[[History], None]:
         handle = display(History(), display_id=True)  # type: ignore[no-untyped-call]
         return handle.update  # type: ignore[no-any-return]
 
+    printed: list[str] = []
+
     def print_news(history: History) -> None:
         lines = repr(history).splitlines()
-        first = len(history) == 1 and not history.note
-        print(*(lines if first else lines[-1:]), sep="\n", flush=True)
+        print(*lines[len(printed) :], sep="\n", flush=True)
+        printed[:] = lines
 
     return print_news

@@ -65,6 +65,15 @@ def test_what_it_gives_is_the_callers_own() -> None:
     assert dataset[0][0].max() == 11
 
 
+def test_a_transform_that_works_in_place_leaves_the_data_alone() -> None:
+    for whole in (digits(), cells()):
+        before = whole.images.clone(), whole.labels.clone()  # type: ignore[union-attr]
+        faded = whole.with_transform(lambda *parts: [part.zero_() for part in parts])
+        assert len(list(faded)) == len(whole)  # type: ignore[call-overload]
+        assert torch.equal(whole.images, before[0])  # type: ignore[arg-type]
+        assert torch.equal(whole.labels, before[1])
+
+
 def test_a_transform_of_torchvision_is_applied() -> None:
     steps = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5], [0.5])]
     plain, changed = digits(), digits().with_transform(v2.Compose(steps))
@@ -90,7 +99,23 @@ def test_a_subset_knows_all_that_the_whole_knows(files: PictureDataset) -> None:
         assert torch.equal(part[0][0], whole[3][0])
         assert part.classes == whole.classes
     assert len(digits().subset(range(0))) == 0
+    assert len(digits().subset([])) == 0
     assert len(digits().subset(np.array([0, 5]))) == 2
+
+
+@pytest.mark.parametrize("kind", [torch.as_tensor, np.asarray, list])
+def test_a_mask_chooses_the_images_where_it_is_true(
+    kind: Any, files: PictureDataset
+) -> None:
+    whole = digits()
+    odd = whole.subset(kind([bool(label) for label in whole.labels == 1]))
+    assert odd.labels.tolist() == [1, 1, 1]
+    assert torch.equal(odd[2][0], whole[5][0])
+    assert torch.equal(
+        files.subset(kind([False, False, True, False]))[0][0], files[2][0]
+    )
+    with pytest.raises(IndexError, match="mask"):
+        whole.subset(kind([True, False]))
 
 
 def test_pictures_of_various_sizes_are_read_when_they_are_looked_at(
@@ -126,13 +151,25 @@ def test_labels_that_cannot_be_right(labels: list[int], says: str) -> None:
         PictureDataset(torch.zeros(3, 1, 2, 2), torch.tensor(labels), ("a", "b"))
 
 
+def test_labels_may_come_in_a_list_and_are_whole_numbers() -> None:
+    images = torch.zeros(3, 1, 2, 2)
+    dataset = PictureDataset(images, [0, 1, 1], "ab")  # type: ignore[arg-type]
+    assert dataset[2][1] == 1
+    with pytest.raises(TypeError, match=r"whole numbers: call labels.long\(\)"):
+        PictureDataset(images, torch.tensor([0.0, 0.9, 1.0]), "ab")
+
+
+def test_three_parts_have_names(files: PictureDataset) -> None:
+    parts = Parts(digits(), files, cells())
+    assert (parts.train, parts.val, parts.test) == tuple(parts)
+
+
 def small(image: torch.Tensor) -> torch.Tensor:
     return image[:, :4, :4]
 
 
-@pytest.mark.parametrize("start", ["spawn", "forkserver"])
-def test_worker_processes_can_use_it(start: str, files: PictureDataset) -> None:
-    options: dict[str, Any] = {"num_workers": 1, "multiprocessing_context": start}
+def test_worker_processes_can_use_it(files: PictureDataset) -> None:
+    options: dict[str, Any] = {"num_workers": 1, "multiprocessing_context": "spawn"}
     loader = DataLoader(files.with_transform(small), batch_size=4, **options)
     (images, labels), *_ = loader
     assert images.shape == (4, 3, 4, 4)

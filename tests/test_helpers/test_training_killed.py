@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 
-from course_utils import BatchLoader, RandomFlip, RandomShift
-from course_utils.training import fit
+from course_utils import BatchLoader, RandomFlip, RandomShift, fit
 
 KILLS = int(os.environ.get("COURSE_KILLS", "20"))
 EPOCHS, BATCHES = 8, 6
@@ -36,18 +36,23 @@ def train(folder: Path) -> None:
     moves: list[Any] = [RandomShift(2), RandomFlip()]
     batches = BatchLoader(data, 16, shuffle=True, mean=0.5, std=0.5, augment=moves)
     model = nn.Sequential(
-        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()),
-        *(nn.Dropout(0.3), nn.Linear(144, 3)),
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(144, 3),
     )
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.1, total_steps=EPOCHS * BATCHES
-    )
+    schedule = OneCycleLR(optimizer, 0.1, total_steps=EPOCHS * BATCHES)
     history = fit(
-        *(model, batches, BatchLoader(data, 32, mean=0.5, std=0.5)),
+        model,
+        batches,
+        BatchLoader(data, 32, mean=0.5, std=0.5),
         epochs=EPOCHS,
         optimizer=optimizer,
         scheduler=schedule,
+        schedule_by="batch",
         checkpoint="killed",
         quiet=True,
     )
