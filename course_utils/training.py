@@ -33,7 +33,6 @@ from course_utils.metrics import (
     dice,
     dice_of,
     iou,
-    iou_of,
 )
 
 Batches: TypeAlias = Iterable[Any]
@@ -293,8 +292,9 @@ class _Totals:
             )
         score = self.scores[0] / self.scores[-1]
         if self.score in (dice, iou):
-            formula = dice_of if self.score is dice else iou_of
-            score = formula(self.scores).nanmean()
+            overlap = dice_of(self.scores)
+            overlap = overlap if self.score is dice else overlap / (2 - overlap)
+            score = overlap.nanmean()
         return Result((self.losses[0] / self.losses[1]).item(), score.item())
 
 
