@@ -14,17 +14,15 @@ import torch
 from torch.utils.data import Dataset
 
 from course_utils import standins
-from course_utils.sources.archives import DamagedError
-from course_utils.sources.fetch import obtain
-from course_utils.sources.sources import (
+from course_utils.sources import (
     ANTS_BEES,
     CIFAR10,
-    INSECTS,
     MEMBRANES,
     MNIST,
     RESNET18,
     FetchError,
     Source,
+    fetch,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +34,7 @@ THINGS = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
+INSECTS = ("ants", "bees")
 TISSUES = ("outside", "grey", "white", "lesion")
 _noticed: set[str] = set()
 
@@ -254,8 +253,8 @@ def load_resnet18(pretrained: bool = True) -> ResNet:
 def _contents(source: Source, stand_in: Callable[[], Any]) -> tuple[Any, str]:
     """What a set holds, and whether it is real; if it cannot be had, its stand-in."""
     try:
-        return obtain(source), REAL
-    except (FetchError, DamagedError) as why:
+        return fetch(source), REAL
+    except FetchError as why:
         if source.name not in _noticed:
             _noticed.add(source.name)
             print(_notice(source, str(why)))

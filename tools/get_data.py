@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from course_utils.sources.fetch import folders
+from course_utils.sources import folders
 
 COPY_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "unpack.py"
 

@@ -1,130 +1,109 @@
-"""What instructors do with the data: python -m course_utils.sources fetch ..."""
+"""The data on the command line: python -m course_utils.sources fetch|status|..."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_utils.sources.archives import DamagedError, or_damaged
-from course_utils.sources.fetch import folders, obtain, offline
-from course_utils.sources.sources import SOURCES, FetchError, Source
+from course_utils.sources.archives import FetchError
+from course_utils.sources.mirror import Mirror, own_address, zipped
+from course_utils.sources.sets import SOURCES, Source
+from course_utils.sources.store import fetch, find, folders, is_offline
 
 
-def status() -> int:
-    """Say of each set whether it is real or will be a stand-in, and where it lies."""
-    print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
-    for source in SOURCES:
-        print(f"  {source.name:<10} {_state_of(source, _find(source))}")
-    print(f"  {'phantoms':<10} always generated")
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name; 0 if all went well."""
+    parser = argparse.ArgumentParser(prog="python -m course_utils.sources")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command, purpose in (
+        ("fetch", "download and prepare data sets"),
+        ("status", "say what is real, what is not, and where it lies"),
+        ("verify", "the same, and fail if something cannot be used"),
+    ):
+        chooser = commands.add_parser(command, help=purpose)
+        chooser.add_argument("names", nargs="*", metavar="SET", help="default: all")
+    server = commands.add_parser("serve", help="be the mirror of a classroom")
+    server.add_argument("--bind", default="0.0.0.0", help="address to listen at")
+    server.add_argument("--port", type=int, default=8000)
+    asked = parser.parse_args(arguments)
+    try:
+        if asked.command == "serve":
+            return serve(asked.bind, asked.port)
+        sources = {source.name: source for source in SOURCES}
+        for name in set(asked.names) - set(sources):
+            parser.error(f"no such set: {name} (try {', '.join(sources)})")
+        chosen = [sources[name] for name in asked.names or sources]
+        if asked.command == "fetch":
+            return fetch_all(chosen)
+        all_right = status(chosen)
+        return 0 if all_right or asked.command == "status" else 1
+    except FetchError as trouble:
+        print(f"{trouble}.", file=sys.stderr)
+        return 1
 
 
-def fetch_all(names: Sequence[str]) -> int:
-    """Fetch the sets with these names, or all; 1 if one of them did not come."""
+def fetch_all(sources: Sequence[Source]) -> int:
+    """Fetch these sets; 1 if one of them did not come."""
     failures = 0
-    for source in _chosen(names):
+    for source in sources:
         try:
-            obtain(source)
-            print(f"{source.name}: {_find(source)}", flush=True)
-        except (FetchError, DamagedError) as trouble:
+            fetch(source)
+            print(f"{source.name}: here", flush=True)
+        except FetchError as trouble:
             failures = 1
             print(f"{source.name}: {trouble}.", file=sys.stderr)
     return failures
 
 
-def verify(names: Sequence[str]) -> int:
-    """Look at every byte of what is prepared; 1 if something is wrong with it."""
-    failures = 0
-    for source in _chosen(names):
-        path = _find(source)
-        verdict = "not here"
-        if path is not None:
-            broken, known = _judge(source, path)
-            strange = f"NOT the data that the course knows ({path})"
-            verdict = broken or ("in order" if known else strange)
-            failures = failures if known else 1
-        print(f"{source.name}: {verdict}.")
-    return failures
+def status(sources: Sequence[Source]) -> bool:
+    """Say of each set what a notebook gets; whether all that lies here is right."""
+    print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
+    all_right = True
+    otherwise = "a stand-in will be used" if is_offline() else "fetched when first used"
+    for source in sources:
+        found, troubles = find(source)
+        state = f"not here: {otherwise}"
+        if found:
+            state = f"REAL, {found.path}"
+            if found.remark:
+                state += f", {found.remark}"
+        print(f"  {source.name:<10} {state}")
+        for trouble in troubles:
+            print(f"  {'':<10} NOT USABLE: {trouble}")
+            all_right = False
+    return all_right
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name; 0 if all went well."""
-    names = [source.name for source in SOURCES]
-    parser = argparse.ArgumentParser(
-        prog="python -m course_utils.sources",
-        description="The course's data: what is here, fetching it, sharing it.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("status", help="what is real, what is not, and where it lies")
-    for command, what in (
-        ("fetch", "download and prepare data sets"),
-        ("verify", "compare what is here with its checksums"),
-    ):
-        chosen = commands.add_parser(command, help=what)
-        chosen.add_argument("names", nargs="*", help=f"{', '.join(names)} (or all)")
-    server = commands.add_parser("serve", help="be the mirror of a classroom")
-    server.add_argument("--bind", default="0.0.0.0", help="address to listen at")
-    server.add_argument("--port", type=int, default=8000)
-    asked = parser.parse_args(arguments)
-    unknown = sorted({*getattr(asked, "names", [])} - {*names})
-    if unknown:
-        parser.error(f"no such data set: {', '.join(unknown)} (try {', '.join(names)})")
-    return _run(asked)
-
-
-def _run(asked: argparse.Namespace) -> int:
-    if asked.command == "serve":
-        return _serve(asked.bind, asked.port)
-    if asked.command == "status":
-        return status()
-    return (fetch_all if asked.command == "fetch" else verify)(asked.names)
-
-
-def _serve(bind: str, port: int) -> int:
-    from course_utils.sources.mirror import serve
-
-    try:
-        serve(folders(), bind, port)
-    except OSError as error:
-        print(f"Cannot serve at {bind}:{port}: {error.strerror}.", file=sys.stderr)
-        return 1
+def serve(bind: str, port: int) -> int:
+    """Serve what is prepared here until somebody stops it."""
+    with tempfile.TemporaryDirectory() as workspace:
+        files = {}
+        for source in SOURCES:
+            found, _ = find(source)
+            if found and source.is_folder:
+                name = f"{source.prepared}.zip"
+                files[name] = zipped(found.path, Path(workspace) / name)
+            elif found:
+                files[source.prepared] = found.path
+        if not files:
+            raise FetchError("there is no data to serve: fetch it first")
+        try:
+            server = Mirror(files, bind, port)
+        except (OSError, OverflowError) as error:
+            raise FetchError(f"cannot serve at {bind}:{port} ({error})") from None
+        with server:
+            host = own_address() if bind in ("", "0.0.0.0") else bind
+            print(f"Serving {', '.join(files)}. Students set, before they start:")
+            print(f"\n    COURSE_MIRROR=http://{host}:{server.server_port}\n")
+            print("Stop with Ctrl+C.", flush=True)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print("Stopped.")
     return 0
-
-
-def _state_of(source: Source, path: Path | None) -> str:
-    """What a notebook that loads this set will get, in words."""
-    broken, known = _judge(source, path) if path else ("not here", False)
-    if path is None or broken:
-        then = "a stand-in will be used" if offline() else "fetched when first used"
-        return f"{broken}: {then}"
-    kind = "REAL" if known else "UNKNOWN DATA"
-    return f"{kind}, {_megabytes(path):,.0f} MB, {path}"
-
-
-def _chosen(names: Sequence[str]) -> list[Source]:
-    return [source for source in SOURCES if not names or source.name in names]
-
-
-def _find(source: Source) -> Path | None:
-    """Where a set lies prepared; None if it is nowhere."""
-    paths = (folder / source.prepared for folder in folders())
-    return next((path for path in paths if path.exists()), None)
-
-
-def _judge(source: Source, path: Path) -> tuple[str | None, bool]:
-    """What is broken in a prepared file, if anything, and whether its data is known."""
-    try:
-        contents = or_damaged(source.read, path)
-    except (DamagedError, OSError) as damage:
-        return f"BROKEN, {damage} ({path})", False
-    return None, source.fingerprint(contents) == source.known
-
-
-def _megabytes(path: Path) -> float:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files) / 1e6
 
 
 if __name__ == "__main__":
