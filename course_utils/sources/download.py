@@ -20,7 +20,6 @@ SILENCE = 15  # seconds without a byte, after which a host is given up
 WINDOW = 10  # seconds over which the speed is measured
 SLOW = 100_000  # bytes a second below which another host is tried
 DEAD = 4_000  # bytes a second below which a host is given up
-CHUNK = 2**14
 TROUBLES = (
     (exceptions.SSLError, "shows a certificate that cannot be trusted"),
     (exceptions.ProxyError, "cannot be reached through the proxy that is set"),
@@ -28,7 +27,7 @@ TROUBLES = (
     (exceptions.ConnectionError, "cannot be reached, or falls silent"),
     (exceptions.ChunkedEncodingError, "breaks off in the middle"),
     (exceptions.RequestException, "is not a web address that can be used"),
-    (ValueError, "sends another file (its checksum is wrong)"),  # pooch's word for it
+    (ValueError, "sends something else (its checksum or its length is wrong)"),
 )
 
 
@@ -69,15 +68,18 @@ def _from_host(
         with _Bar(f"{name} from {_host(url)}", most_bytes, least_speed) as bar:
             pooch.HTTPDownloader(
                 progressbar=bar,
-                chunk_size=CHUNK,
                 timeout=SILENCE,
                 headers={"Accept-Encoding": "identity"},
                 hooks={"response": _refuse},
             )(url, output_file, shelf)
 
-    registry = {name: sha256 or None}
-    shelf = pooch.create(folder, "", None, registry=registry, urls={name: url})
-    shelf.retry_if_failed = RETRIES
+    shelf = pooch.create(
+        folder,
+        base_url="",
+        registry={name: sha256 or None},
+        urls={name: url},
+        retry_if_failed=RETRIES,
+    )
     try:
         return Path(shelf.fetch(name, downloader=bring))
     except (exceptions.RequestException, ValueError) as error:
@@ -93,10 +95,13 @@ class _Bar(tqdm):  # type: ignore[misc]
         self.most_bytes, self.least_speed = most_bytes, least_speed
         self.since, self.before = time.monotonic(), 0
 
+    def __bool__(self) -> bool:
+        return True  # or pooch would leave it alone when the length is not known
+
     def update(self, n: float | None = 1) -> None:
         """Count what has arrived."""
         super().update(n)
-        if self.n > self.most_bytes + CHUNK:
+        if self.n > self.most_bytes:
             raise FetchError(f"sends more than {self.most_bytes / 1e6:,.0f} MB")
         seconds = time.monotonic() - self.since
         if seconds > WINDOW:
@@ -118,8 +123,6 @@ def _refuse(answer: requests.Response, **_: Any) -> None:
         trouble = f"answers {answer.status_code} {answer.reason}"
     elif "text/html" in answer.headers.get("Content-Type", ""):
         trouble = "sends a web page instead of the file"
-    elif not answer.headers.get("Content-Length", "0").isdecimal():
-        trouble = "does not say how long the file is"
     if trouble:
         answer.close()
         raise FetchError(trouble)

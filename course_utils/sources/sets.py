@@ -97,7 +97,7 @@ def _read_cifar10(path: Path) -> tuple[Arrays, str]:
             batch = slice(start, start + 10_000)
             planes = images[batch].transpose(0, 3, 1, 2).reshape(-1, 3072)
             rows = np.concatenate([labels[batch, None], planes], axis=1)
-            sums.append(hashlib.sha1(rows, usedforsecurity=False).hexdigest())
+            sums.append(hashlib.sha1(rows.data, usedforsecurity=False).hexdigest())
     return arrays, " ".join(sums)
 
 

@@ -47,7 +47,7 @@ def find(source: Source) -> tuple[Prepared | None, list[str]]:
 
     Nothing is changed and nothing is fetched.
     """
-    troubles = []
+    troubles: list[str] = []
     for folder in folders():
         path = folder / source.prepared
         if os.path.lexists(path):
