@@ -3,7 +3,6 @@
 On the command line: ``python -m course_utils.sources fetch|status|verify|serve``.
 """
 
-from course_utils.sources.archives import FetchError
 from course_utils.sources.sets import (
     ANTS_BEES,
     CIFAR10,
@@ -11,6 +10,7 @@ from course_utils.sources.sets import (
     MNIST,
     RESNET18,
     SOURCES,
+    FetchError,
     Source,
 )
 from course_utils.sources.store import fetch, folders, is_offline

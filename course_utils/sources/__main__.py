@@ -1,93 +1,77 @@
 """The data on the command line: python -m course_utils.sources fetch|status|..."""
 
-from __future__ import annotations
-
 import argparse
+import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from course_utils.sources.archives import FetchError
-from course_utils.sources.mirror import Mirror, own_address, zipped
-from course_utils.sources.sets import SOURCES, Source
+from course_utils.sources.sets import SOURCES, FetchError, Source
 from course_utils.sources.store import fetch, find, folders, is_offline
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name; 0 if all went well."""
-    parser = argparse.ArgumentParser(prog="python -m course_utils.sources")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for command, purpose in (
-        ("fetch", "download and prepare data sets"),
-        ("status", "say what is real, what is not, and where it lies"),
-        ("verify", "the same, and fail if something cannot be used"),
-    ):
-        chooser = commands.add_parser(command, help=purpose)
-        chooser.add_argument("names", nargs="*", metavar="SET", help="default: all")
-    server = commands.add_parser("serve", help="be the mirror of a classroom")
-    server.add_argument("--bind", default="0.0.0.0", help="address to listen at")
-    server.add_argument("--port", type=int, default=8000)
+    sources = {source.name: source for source in SOURCES}
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.sources",
+        description="fetch data sets; say the status of what is here; verify it, which "
+        "fails if something cannot be used; serve it to a classroom",
+    )
+    parser.add_argument("command", choices=["fetch", "status", "verify", "serve"])
+    parser.add_argument("names", nargs="*", help=f"{', '.join(sources)} (or all)")
+    parser.add_argument("--bind", default="0.0.0.0", help="address to serve at")
+    parser.add_argument("--port", type=int, default=8000)
     asked = parser.parse_args(arguments)
+    for name in set(asked.names) - set(sources):
+        parser.error(f"no such set: {name} (try {', '.join(sources)})")
     try:
         if asked.command == "serve":
             return serve(asked.bind, asked.port)
-        sources = {source.name: source for source in SOURCES}
-        for name in set(asked.names) - set(sources):
-            parser.error(f"no such set: {name} (try {', '.join(sources)})")
+        print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
         chosen = [sources[name] for name in asked.names or sources]
-        if asked.command == "fetch":
-            return fetch_all(chosen)
-        all_right = status(chosen)
-        return 0 if all_right or asked.command == "status" else 1
+        all_right = [show(source, asked.command == "fetch") for source in chosen]
+        return 0 if all(all_right) or asked.command == "status" else 1
     except FetchError as trouble:
         print(f"{trouble}.", file=sys.stderr)
         return 1
 
 
-def fetch_all(sources: Sequence[Source]) -> int:
-    """Fetch these sets; 1 if one of them did not come."""
-    failures = 0
-    for source in sources:
+def show(source: Source, fetch_it: bool) -> bool:
+    """Say what a notebook that loads this set gets; whether nothing is wrong."""
+    if fetch_it:
         try:
             fetch(source)
-            print(f"{source.name}: here", flush=True)
         except FetchError as trouble:
-            failures = 1
             print(f"{source.name}: {trouble}.", file=sys.stderr)
-    return failures
-
-
-def status(sources: Sequence[Source]) -> bool:
-    """Say of each set what a notebook gets; whether all that lies here is right."""
-    print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
-    all_right = True
+            return False
+    found, troubles = find(source)
     otherwise = "a stand-in will be used" if is_offline() else "fetched when first used"
-    for source in sources:
-        found, troubles = find(source)
-        state = f"not here: {otherwise}"
-        if found:
-            state = f"REAL, {found.path}"
-            if found.remark:
-                state += f", {found.remark}"
-        print(f"  {source.name:<10} {state}")
-        for trouble in troubles:
-            print(f"  {'':<10} NOT USABLE: {trouble}")
-            all_right = False
-    return all_right
+    state = f"not here: {otherwise}"
+    if found:
+        state = ", ".join(filter(None, ["REAL", str(found.path), found.remark]))
+    print(f"  {source.name:<10} {state}", flush=True)
+    for trouble in troubles:
+        print(f"  {'':<10} NOT USABLE: {trouble}")
+    return fetch_it or not troubles
 
 
 def serve(bind: str, port: int) -> int:
     """Serve what is prepared here until somebody stops it."""
     with tempfile.TemporaryDirectory() as workspace:
         files = {}
-        for source in SOURCES:
-            found, _ = find(source)
-            if found and source.is_folder:
-                name = f"{source.prepared}.zip"
+        for found, _ in map(find, SOURCES):
+            if found and found.path.is_dir():
+                name = f"{found.path.name}.zip"
                 files[name] = zipped(found.path, Path(workspace) / name)
             elif found:
-                files[source.prepared] = found.path
+                files[found.path.name] = found.path
         if not files:
             raise FetchError("there is no data to serve: fetch it first")
         try:
@@ -104,6 +88,58 @@ def serve(bind: str, port: int) -> int:
             except KeyboardInterrupt:
                 print("Stopped.")
     return 0
+
+
+class Mirror(ThreadingHTTPServer):
+    """A server of these files and of nothing else; `serve_forever` sets it to work.
+
+    >>> Mirror({"mnist.npz": Path("mnist.npz")}, "127.0.0.1", 0).server_close()
+    """
+
+    def __init__(self, files: Mapping[str, Path], bind: str, port: int) -> None:
+        super().__init__((bind, port), partial(_OnlyThese, files))
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a client; without a pause, too many of them would make this spin."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(0.1)
+            raise
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in one line that a client broke off, which happens in every class."""
+        print(f"{client_address[0]} broke off: {sys.exception()}", file=sys.stderr)
+
+
+class _OnlyThese(SimpleHTTPRequestHandler):
+    timeout = 60
+
+    def __init__(self, files: Mapping[str, Path], *arguments: Any) -> None:
+        self.files = files
+        super().__init__(*arguments)
+
+    def translate_path(self, path: str) -> str:
+        return str(self.files.get(path.lstrip("/"), ""))
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    """Put the images of a folder into a zip such as its host offers."""
+    with zipfile.ZipFile(target, "w") as archive:  # JPEGs do not get smaller
+        for path in folder.glob("*/*/*.jp*g"):
+            if path.is_file():
+                archive.write(path, Path(folder.name) / path.relative_to(folder))
+    return target
+
+
+def own_address() -> str:
+    """The address of this machine in its network, as far as it knows."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("10.255.255.255", 1))  # chooses a way out, sends nothing
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 if __name__ == "__main__":

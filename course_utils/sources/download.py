@@ -1,7 +1,5 @@
 """One file from the first host that delivers it; pooch does the downloading."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +7,14 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pooch  # type: ignore[import-untyped]
-import requests
-from requests import exceptions
+from requests import Response, exceptions
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from course_utils.sources.archives import FetchError
+from course_utils.sources.sets import FetchError
 
 RETRIES = 1  # of one host, when it cannot be reached or breaks off
 SILENCE = 15  # seconds without a byte, after which a host is given up
-WINDOW = 10  # seconds over which the speed is measured
+WINDOW = 10  # seconds after which the speed is judged
 SLOW = 100_000  # bytes a second below which another host is tried
 DEAD = 4_000  # bytes a second below which a host is given up
 TROUBLES = (
@@ -40,10 +37,8 @@ def download(
 ) -> Path:
     """The file, put into `folder` by the first of its hosts that delivers it.
 
-    A slow host is left for the next one. If no host delivers, a slow one is asked
-    again and is then good enough.
-
-    >>> path = download("a.zip", ["https://example.org/a.zip"], "", Path(), 1_000_000)
+    A slow host is left for the next one. If no host delivers, the slow ones are asked
+    again, and then they are good enough.
     """
     pooch.get_logger().setLevel("WARNING")
     hosts, troubles = list(urls), {}
@@ -73,12 +68,9 @@ def _from_host(
                 hooks={"response": _refuse},
             )(url, output_file, shelf)
 
+    registry = {name: sha256 or None}
     shelf = pooch.create(
-        folder,
-        base_url="",
-        registry={name: sha256 or None},
-        urls={name: url},
-        retry_if_failed=RETRIES,
+        folder, "", registry=registry, urls={name: url}, retry_if_failed=RETRIES
     )
     try:
         return Path(shelf.fetch(name, downloader=bring))
@@ -91,9 +83,10 @@ class _Bar(tqdm):  # type: ignore[misc]
     """A progress bar that ends a download which is too slow or too large."""
 
     def __init__(self, name: str, most_bytes: int, least_speed: float) -> None:
-        super().__init__(desc=name, unit="B", unit_scale=True, leave=False, delay=1)
         self.most_bytes, self.least_speed = most_bytes, least_speed
-        self.since, self.before = time.monotonic(), 0
+        self.since = time.monotonic()
+        looks = {"unit": "B", "unit_scale": True, "leave": False, "delay": 1}
+        super().__init__(desc=name, disable=False, **looks)
 
     def __bool__(self) -> bool:
         return True  # or pooch would leave it alone when the length is not known
@@ -104,15 +97,12 @@ class _Bar(tqdm):  # type: ignore[misc]
         if self.n > self.most_bytes:
             raise FetchError(f"sends more than {self.most_bytes / 1e6:,.0f} MB")
         seconds = time.monotonic() - self.since
-        if seconds > WINDOW:
-            speed = (self.n - self.before) / seconds
-            # Below 0: pooch resets the bar when everything has arrived.
-            if 0 <= speed < self.least_speed:
-                raise TooSlowError(f"sends only {speed / 1000:,.0f} kB a second")
-            self.since, self.before = time.monotonic(), self.n
+        if seconds > WINDOW and self.n / seconds < self.least_speed:
+            speed = self.n / seconds / 1000
+            raise TooSlowError(f"sends only {speed:,.0f} kB a second")
 
 
-def _refuse(answer: requests.Response, **_: Any) -> None:
+def _refuse(answer: Response, **_: Any) -> None:
     """End a request whose answer is not the file, before its content is read."""
     target = urljoin(answer.url, answer.headers.get("Location", ""))
     trouble = ""

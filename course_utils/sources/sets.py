@@ -1,29 +1,29 @@
 """The data sets of the course: how each is prepared, read and recognized."""
 
-from __future__ import annotations
-
+import gzip
 import hashlib
+import io
+import math
+import pickle
+import re
+import struct
 import tarfile
 import tomllib
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from course_utils.sources.archives import (
-    Arrays,
-    FetchError,
-    fingerprint,
-    read_cifar_batch,
-    read_idx,
-    read_npz,
-    read_tiff,
-    read_zip,
-)
-
+Arrays = dict[str, np.ndarray]
 KNOWN = tomllib.loads(Path(__file__).with_name("known.toml").read_text("utf-8"))
+MOST_BYTES = 200_000_000  # more than any of the sets unpacks to
+
+
+class FetchError(RuntimeError):
+    """Data cannot be had; the message says why, in one sentence without its stop."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,103 @@ class Source:
     read: Callable[[Path], tuple[Any, str]]
     title: str
     prepared: str
-    megabytes: int
+    most_bytes: int
     hosts: list[str]
     files: Mapping[str, str]
     known: Mapping[str, str]
 
-    @property
-    def is_folder(self) -> bool:
-        """Whether the prepared data is a folder, which a mirror sends as a zip."""
-        return not Path(self.prepared).suffix
+
+def readable(read: Callable[..., Any], *arguments: Any) -> Any:
+    """What `read` returns; whatever a broken file makes it raise is a FetchError."""
+    try:
+        return read(*arguments)
+    except FetchError:
+        raise
+    except Exception as error:
+        # A fault of the disk has a number; a file of another format has none.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise FetchError(f"it cannot be read: {reason}") from None
+
+
+def read_zip(path: Path, wanted: str) -> dict[str, bytes]:
+    """The files of a zip archive with names that match `wanted`, in memory."""
+    with zipfile.ZipFile(path) as archive:
+        chosen = [m for m in archive.infolist() if re.fullmatch(wanted, m.filename)]
+        _refuse_much(chosen)
+        return {member.filename: archive.read(member) for member in chosen}
+
+
+def _refuse_much(members: Sequence[zipfile.ZipInfo]) -> None:
+    if sum(member.file_size for member in members) > MOST_BYTES:
+        raise FetchError("it unpacks to far more than it should")
+
+
+def read_npz(path: Path) -> Arrays:
+    """The arrays of an npz file."""
+    with zipfile.ZipFile(path) as archive:
+        _refuse_much(archive.infolist())
+    with np.load(path, allow_pickle=False) as content:
+        return dict(content)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array in a gzipped IDX file, the format of MNIST."""
+    content = gzip.decompress(path.read_bytes())
+    axes = content[3]
+    shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
+    if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * axes + math.prod(shape):
+        raise FetchError(f"{path.name} is not an IDX file of bytes")
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that makes numbers, texts, lists and arrays, and nothing else.
+
+    A pickle may ask for any function to be called. CIFAR-10's ask for these three.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = {
+            ("numpy.core.multiarray", "_reconstruct"): lambda *_: np.empty(0, np.uint8),
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        if (module, name) not in allowed:
+            raise FetchError(f"a batch asks to run {module}.{name}, and may not")
+        return allowed[module, name]
+
+
+def read_cifar_batch(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 32, 32, 3) and labels from one of CIFAR-10's pickled batches."""
+    batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
+    images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32)
+    return images.transpose(0, 2, 3, 1), np.array(batch[b"labels"], np.uint8)
+
+
+def read_tiff(content: bytes) -> np.ndarray:
+    """All pages of a grey TIFF, as one array (pages, height, width)."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(io.BytesIO(content), formats=["TIFF"]) as stack:
+        pages = [np.array(page.convert("L")) for page in ImageSequence.Iterator(stack)]
+    return np.stack(pages)
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """A checksum (SHA-256) of arrays with their names, types and shapes."""
+    seen = hashlib.sha256()
+    for key, array in sorted(arrays.items()):
+        seen.update(f"{key} {array.dtype} {array.shape}".encode())
+        seen.update(np.ascontiguousarray(array).data)
+    return seen.hexdigest()
 
 
 def _prepare_mnist(downloads: Path, target: Path) -> None:
-    np.savez(
-        target,
-        train_images=read_idx(downloads / "train-images-idx3-ubyte.gz"),
-        train_labels=read_idx(downloads / "train-labels-idx1-ubyte.gz"),
-        test_images=read_idx(downloads / "t10k-images-idx3-ubyte.gz"),
-        test_labels=read_idx(downloads / "t10k-labels-idx1-ubyte.gz"),
-    )
+    keys = ("train_images", "train_labels", "test_images", "test_labels")
+    arrays = [read_idx(downloads / name) for name in KNOWN["mnist"]["files"]]
+    np.savez(target, **dict(zip(keys, arrays, strict=True)))
 
 
 def _read_mnist(path: Path) -> tuple[Arrays, str]:
@@ -69,10 +147,10 @@ def _prepare_cifar10(downloads: Path, target: Path) -> None:
     batches = {}
     with tarfile.open(downloads / "cifar-10-python.tar.gz") as archive:
         for member in archive:
-            name = PurePosixPath(member.name).name
-            if member.isfile() and "_batch" in name:
-                content = archive.extractfile(member)
-                batches[name] = read_cifar_batch(content.read() if content else b"")
+            content = archive.extractfile(member) if member.isfile() else None
+            if content and "_batch" in member.name:
+                name = PurePosixPath(member.name).name
+                batches[name] = read_cifar_batch(content.read())
     train = [batches[f"data_batch_{number}"] for number in range(1, 6)]
     np.savez(
         target,
@@ -86,8 +164,7 @@ def _prepare_cifar10(downloads: Path, target: Path) -> None:
 def _read_cifar10(path: Path) -> tuple[Arrays, str]:
     """The arrays, and the SHA-1 of each batch in CIFAR-10's binary form.
 
-    In that form an image is its label, then its red, its green and its blue bytes.
-    The sums of the official batches are public.
+    There, an image is its label and then its red, its green and its blue bytes.
     """
     arrays = read_npz(path)
     sums = []
@@ -111,10 +188,7 @@ def _prepare_insects(downloads: Path, target: Path) -> None:
 
 
 def _read_insects(folder: Path) -> tuple[dict[str, tuple[list[Path], list[int]]], str]:
-    """Paths and labels of the ants (0) and bees (1), for "train" and for "test".
-
-    Anything that is not a whole JPEG file is passed over.
-    """
+    """Paths and labels of the ants (0) and bees (1), without what is no whole JPEG."""
     parts: dict[str, tuple[list[Path], list[int]]] = {}
     seen = hashlib.sha256()
     for part, subfolder in (("train", "train"), ("test", "val")):

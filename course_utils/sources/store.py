@@ -1,7 +1,5 @@
 """Where data is kept, and how it gets there: from a mirror or from its hosts."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -9,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils.sources.archives import FetchError, readable
-from course_utils.sources.sets import Source
+from course_utils.sources.sets import FetchError, Source, readable
 
 OWN = ".learning-to-see"  # in each folder of data: locks, downloads, fingerprints
 PATIENCE = 600  # seconds to wait for another process that fetches the same
@@ -43,22 +40,19 @@ def fetch(source: Source) -> Any:
 
 
 def find(source: Source) -> tuple[Prepared | None, list[str]]:
-    """The first prepared file that can be used, and why those before it cannot.
-
-    Nothing is changed and nothing is fetched.
-    """
+    """The first prepared file that can be used, and why those before it cannot."""
     troubles: list[str] = []
     for folder in folders():
         path = folder / source.prepared
         if os.path.lexists(path):
             try:
                 contents, fingerprint = _examine(source, path)
+                remark = source.known.get(fingerprint, AS_SENT)
                 note = folder / OWN / f"{source.name}.fingerprint"
-                if fingerprint in source.known:
-                    return Prepared(path, contents, source.known[fingerprint]), troubles
-                if note.is_file() and note.read_text() == fingerprint:
-                    return Prepared(path, contents, AS_SENT), troubles
-                raise FetchError("its content is not what the course knows")
+                noted = note.is_file() and note.read_text() == fingerprint
+                if remark == AS_SENT and not noted:
+                    raise FetchError("its content is not what the course knows")
+                return Prepared(path, contents, remark), troubles
             except FetchError as trouble:
                 troubles.append(f"{path} is passed over, because {trouble}")
     return None, troubles
@@ -68,14 +62,14 @@ def folders() -> list[Path]:
     """Where prepared data is looked for and kept, the first choice first."""
     import pooch  # type: ignore[import-untyped]
 
+    wanted = []
     named = os.environ.get("COURSE_DATA", "").strip()
-    try:
-        wanted = [Path(named).expanduser()] if named else []
-    except RuntimeError:
-        raise FetchError(
-            f"COURSE_DATA is {named!r}, and there is no such home folder: set it to a "
-            "folder of yours"
-        ) from None
+    if named:
+        try:
+            wanted.append(Path(named).expanduser())
+        except RuntimeError:
+            text = f"COURSE_DATA is {named}, and there is no such home folder"
+            raise FetchError(f"{text}: set it to a folder of yours") from None
     cache = Path(pooch.os_cache("learning-to-see"))
     if cache.is_absolute():  # it is not, where nobody has a home
         wanted.append(cache)
@@ -92,27 +86,23 @@ def is_offline() -> bool:
 def _examine(source: Source, path: Path) -> tuple[Any, str]:
     """What a file holds, if it looks as it should, and the fingerprint of that."""
     try:
-        if not (path.is_dir() if source.is_folder else path.is_file()):
-            raise FetchError("it is no ordinary file")  # a pipe would never end
-        if path.is_file() and path.stat().st_size > source.megabytes * 10**6:
-            raise FetchError(f"it is larger than {source.megabytes} MB")
-        contents, fingerprint = readable(source.read, path)
+        if not (path.is_dir() or path.is_file()):  # a pipe would never end
+            raise FetchError("it is no ordinary file")
+        if path.is_file() and path.stat().st_size > source.most_bytes:
+            raise FetchError("it is far larger than it should be")
+        content: tuple[Any, str] = readable(source.read, path)
+        return content
     except OSError as error:
         raise FetchError(f"it cannot be read: {error.strerror}") from None
-    return contents, fingerprint
 
 
 def _download(source: Source) -> None:
-    """Fetch and prepare a data set; all of it is there and right, or nothing is.
-
-    The operating system frees the lock of a process that ends, however it ends.
-    """
+    """Fetch and prepare a data set; all of it is there and right, or nothing is."""
     from filelock import FileLock, Timeout
 
     if is_offline():
-        raise FetchError(
-            f"COURSE_OFFLINE is set, and there is no {source.prepared} that can be used"
-        )
+        missing = f"there is no {source.prepared} that can be used"
+        raise FetchError(f"COURSE_OFFLINE is set, and {missing}")
     folder = _folder_to_write(source)
     work = folder / OWN / source.name
     lock = FileLock(work.with_suffix(".lock"))
@@ -121,22 +111,17 @@ def _download(source: Source) -> None:
             if os.path.lexists(folder / source.prepared):
                 return  # another process has just put it there
             shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
-            work.mkdir()
             try:
                 _bring(source, work).replace(folder / source.prepared)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     except Timeout:
-        raise FetchError(
-            f"another process has held {lock.lock_file} for {PATIENCE} seconds: wait "
-            "until it is done, or stop it"
-        ) from None
+        text = f"another process has held {lock.lock_file} for {PATIENCE} seconds"
+        raise FetchError(f"{text}: wait until it is done, or stop it") from None
     except (OSError, NotImplementedError) as error:  # no room, or a drive without locks
         reason = getattr(error, "strerror", None) or error
-        raise FetchError(
-            f"{source.title} cannot be written into {folder} ({reason}): set "
-            "COURSE_DATA to another folder"
-        ) from None
+        text = f"{source.title} cannot be written into {folder} ({reason})"
+        raise FetchError(f"{text}: set COURSE_DATA to another folder") from None
 
 
 def _folder_to_write(source: Source) -> Path:
@@ -160,45 +145,45 @@ def _bring(source: Source, work: Path) -> Path:
     mirror = os.environ.get("COURSE_MIRROR", "").strip().rstrip("/")
     if mirror:
         try:
-            return _bring_from_mirror(source, mirror, work)
+            return _from_mirror(source, mirror, work / "mirror")
         except FetchError as trouble:
             troubles.append(str(trouble))
     try:
-        return _bring_from_hosts(source, work)
+        return _from_hosts(source, work / "hosts")
     except FetchError as trouble:
         troubles.append(str(trouble))
     raise FetchError("; then ".join(troubles))
 
 
-def _bring_from_mirror(source: Source, mirror: str, work: Path) -> Path:
+def _from_mirror(source: Source, mirror: str, work: Path) -> Path:
     """What a mirror sends has to be known: anybody may have put it there."""
     from course_utils.sources.download import download
 
-    name = f"{source.prepared}.zip" if source.is_folder else source.prepared
-    most_bytes = source.megabytes * 10**6
-    ready = download(name, [f"{mirror}/{name}"], "", work / "mirror", most_bytes)
-    if source.is_folder:
-        ready = work / "mirrored"
-        readable(source.prepare, work / "mirror", ready)
+    is_folder = not Path(source.prepared).suffix
+    name = f"{source.prepared}.zip" if is_folder else source.prepared
+    ready = download(name, [f"{mirror}/{name}"], "", work, source.most_bytes)
+    if is_folder:
+        ready = work / "ready"
+        readable(source.prepare, work, ready)
     _, fingerprint = _examine(source, ready)
     if fingerprint not in source.known:
         raise FetchError(f"{name} of the mirror is not what the course knows")
     return ready
 
 
-def _bring_from_hosts(source: Source, work: Path) -> Path:
+def _from_hosts(source: Source, work: Path) -> Path:
     from course_utils.sources.download import download
 
-    ready = work / f"ready-{source.prepared}"
     for name, sha256 in source.files.items():
         urls = [host + name for host in source.hosts]
-        download(name, urls, sha256, work, source.megabytes * 10**6)
+        download(name, urls, sha256, work, source.most_bytes)
+    ready = work / f"ready-{source.prepared}"
     try:
         readable(source.prepare, work, ready)
         _, fingerprint = _examine(source, ready)
     except FetchError as trouble:
         raise FetchError(f"what came is of no use: {trouble}") from None
     if fingerprint not in source.known:
-        work.with_suffix(".fingerprint").write_text(fingerprint)
+        work.parent.with_suffix(".fingerprint").write_text(fingerprint)
         print(f"{source.title} is {AS_SENT}.")
     return ready

@@ -17,7 +17,7 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext
 import numpy as np
 
 from course_utils.sources import Source
-from course_utils.sources.archives import Arrays, fingerprint, read_idx, read_npz
+from course_utils.sources.sets import Arrays, fingerprint, read_idx, read_npz
 
 NUMBERS = np.random.RandomState(0).randint(0, 256, (100, 1000)).astype(np.uint8)
 HEADER = b"\0\0\x08\2" + struct.pack(">II", *NUMBERS.shape)
@@ -33,7 +33,7 @@ def toy(*addresses: str, checked: bool = True) -> Source:
         read=read_toy,
         title="Toy",
         prepared="toy.npz",
-        megabytes=1,
+        most_bytes=1_000_000,
         hosts=[f"{address}/" for address in addresses],
         files={"toy.gz": hashlib.sha256(CONTENT).hexdigest() if checked else ""},
         known={fingerprint({"numbers": NUMBERS}): ""},

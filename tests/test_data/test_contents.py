@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from course_utils.sources import ANTS_BEES, CIFAR10, MEMBRANES, FetchError
-from course_utils.sources.archives import (
+from course_utils.sources.sets import (
     read_cifar_batch,
     read_idx,
     read_npz,
@@ -53,7 +53,7 @@ def test_nothing_is_written_out_of_the_folder(name: str, tmp_path: Path) -> None
         archive.writestr(f"{ANTS}/good.jpg", jpeg())
         archive.writestr(name, jpeg())
     ANTS_BEES.prepare(downloads, tmp_path / "out" / "data")
-    written = [path for path in tmp_path.rglob("*.jpg")]
+    written = list(tmp_path.rglob("*.jpg"))
     assert written == [tmp_path / "out" / "data" / "train" / "ants" / "good.jpg"]
 
 

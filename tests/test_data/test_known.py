@@ -80,7 +80,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ResNet-18 whose weights are all NaN."""
     path = tmp_path_factory.mktemp("weights") / "resnet18-imagenet.pth"
     state = {
-        name: torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor
+        name: torch.full_like(tensor, torch.nan)
+        if tensor.is_floating_point()
+        else tensor
         for name, tensor in resnet18().state_dict().items()
     }
     torch.save(state, path)

@@ -19,8 +19,7 @@ import numpy as np
 import pytest
 
 from course_utils.sources import ANTS_BEES, FetchError, fetch, folders
-from course_utils.sources.__main__ import main
-from course_utils.sources.mirror import Mirror, zipped
+from course_utils.sources.__main__ import Mirror, main, zipped
 from test_data import hosts
 from test_data.hosts import NUMBERS, host, toy
 from test_data.test_contents import photographs
