@@ -26,14 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", choices=["fetch", "status", "verify", "serve"])
     parser.add_argument("names", nargs="*", help=f"{', '.join(sources)} (or all)")
-    parser.add_argument("--bind", default="0.0.0.0", help="address to serve at")
     parser.add_argument("--port", type=int, default=8000)
     asked = parser.parse_args(arguments)
     for name in set(asked.names) - set(sources):
         parser.error(f"no such set: {name} (try {', '.join(sources)})")
     try:
         if asked.command == "serve":
-            return serve(asked.bind, asked.port)
+            return serve(asked.port)
         print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
         chosen = [sources[name] for name in asked.names or sources]
         all_right = [show(source, asked.command == "fetch") for source in chosen]
@@ -57,12 +56,12 @@ def show(source: Source, fetch_it: bool) -> bool:
     if found:
         state = ", ".join(filter(None, ["REAL", str(found.path), found.remark]))
     print(f"  {source.name:<10} {state}", flush=True)
-    for trouble in troubles:
-        print(f"  {'':<10} NOT USABLE: {trouble}")
+    for reason in troubles:
+        print(f"  {'':<10} NOT USABLE: {reason}")
     return fetch_it or not troubles
 
 
-def serve(bind: str, port: int) -> int:
+def serve(port: int) -> int:
     """Serve what is prepared here until somebody stops it."""
     with tempfile.TemporaryDirectory() as workspace:
         files = {}
@@ -75,13 +74,12 @@ def serve(bind: str, port: int) -> int:
         if not files:
             raise FetchError("there is no data to serve: fetch it first")
         try:
-            server = Mirror(files, bind, port)
+            server = Mirror(files, "0.0.0.0", port)
         except (OSError, OverflowError) as error:
-            raise FetchError(f"cannot serve at {bind}:{port} ({error})") from None
+            raise FetchError(f"cannot serve at port {port} ({error})") from None
         with server:
-            host = own_address() if bind in ("", "0.0.0.0") else bind
             print(f"Serving {', '.join(files)}. Students set, before they start:")
-            print(f"\n    COURSE_MIRROR=http://{host}:{server.server_port}\n")
+            print(f"\n    COURSE_MIRROR=http://{own_address()}:{server.server_port}\n")
             print("Stop with Ctrl+C.", flush=True)
             try:
                 server.serve_forever()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import pooch  # type: ignore[import-untyped]
 from requests import Response, exceptions
@@ -97,7 +97,8 @@ class _Bar(tqdm):  # type: ignore[misc]
         if self.n > self.most_bytes:
             raise FetchError(f"sends more than {self.most_bytes / 1e6:,.0f} MB")
         seconds = time.monotonic() - self.since
-        if seconds > WINDOW and self.n / seconds < self.least_speed:
+        # In the end, pooch sets a bar without a known length back to 0.
+        if seconds > WINDOW and 0 < self.n / seconds < self.least_speed:
             speed = self.n / seconds / 1000
             raise TooSlowError(f"sends only {speed:,.0f} kB a second")
 
@@ -120,7 +121,5 @@ def _refuse(answer: Response, **_: Any) -> None:
 
 def _host(url: str) -> str:
     """The host in an address, without the user and the password that may be there."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2] or "the address"
-    except ValueError:
-        return "the address"
+    rest = url.rpartition("@")[2].removeprefix("https://").removeprefix("http://")
+    return rest.partition("/")[0] or "the address"

@@ -135,7 +135,7 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
 def _prepare_mnist(downloads: Path, target: Path) -> None:
     keys = ("train_images", "train_labels", "test_images", "test_labels")
     arrays = [read_idx(downloads / name) for name in KNOWN["mnist"]["files"]]
-    np.savez(target, **dict(zip(keys, arrays, strict=True)))
+    np.savez(target, **dict(zip(keys, arrays, strict=True)))  # type: ignore[arg-type]
 
 
 def _read_mnist(path: Path) -> tuple[Arrays, str]:

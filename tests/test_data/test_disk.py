@@ -153,7 +153,7 @@ def test_a_disk_that_fills_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def save_onto_a_full_disk(path: Path, **arrays: np.ndarray) -> None:
         with open("/dev/full", "wb") as full:
-            savez(full, **arrays)
+            savez(full, **arrays)  # type: ignore[arg-type]
 
     with host(hosts.whole) as good:
         monkeypatch.setattr(np, "savez", save_onto_a_full_disk)
@@ -189,7 +189,9 @@ def test_a_home_that_does_not_exist(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COURSE_DATA", "~nosuchuser/data")
-    with pytest.raises(FetchError, match="is ~nosuchuser/data, and there is no such ho"):
+    with pytest.raises(
+        FetchError, match="is ~nosuchuser/data, and there is no"
+    ):
         fetch(toy(NOWHERE))
     assert main(["status"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

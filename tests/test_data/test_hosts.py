@@ -154,9 +154,9 @@ def test_all_hosts_are_named_in_the_end(folder: Path) -> None:
     ("address", "says"),
     [
         ("http://127.0.0.1:9", "127.0.0.1:9 cannot be reached"),
-        ("127.0.0.1:8000", "the address is not a web address that can be used"),
+        ("127.0.0.1:8000", "127.0.0.1:8000 is not a web address that can be used"),
         ("", "the address is not a web address that can be used"),
-        ("http://[::1", "the address is not a web address that can be used"),
+        ("http://[::1", "[::1 is not a web address that can be used"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -190,3 +190,18 @@ def test_without_a_network_there_are_stand_ins_and_a_notice(
     assert "amazonaws.com cannot be reached" in notice
     load_mnist()
     assert capsys.readouterr().out == ""
+
+
+def test_a_host_that_does_not_say_how_long_the_file_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_and_without_length(visitor: hosts.Visitor) -> None:
+        visitor.send_response(200)
+        visitor.end_headers()
+        visitor.wfile.write(hosts.CONTENT[:50_000])
+        time.sleep(0.4)
+        visitor.wfile.write(hosts.CONTENT[50_000:])
+
+    monkeypatch.setattr(download, "DEAD", 1_000)
+    with host(slow_and_without_length) as good:
+        assert_arrives(toy(good.address), folder)

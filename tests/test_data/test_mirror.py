@@ -159,7 +159,7 @@ def test_what_cannot_be_served_is_said(
     prepared.replace(folder / "toy.npz")
     assert main(["serve", "--port", "70000"]) == 1
     said = capsys.readouterr().err
-    assert re.fullmatch(r"cannot serve at 0.0.0.0:70000 \(.*0-65535.*\)\.\n", said)
+    assert re.fullmatch(r"cannot serve at port 70000 \(.*0-65535.*\)\.\n", said)
 
 
 @pytest.mark.usefixtures("folder")
