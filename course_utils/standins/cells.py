@@ -47,9 +47,8 @@ def _cells(rng: Generator) -> tuple[Array, Array]:
     The cells are Voronoi cells in three dimensions, of various sizes and bent by a
     smooth warp, so that neighbouring slices cut them a little differently.
     """
-    seeds = (rng.random((CELLS, 3)) * (680, 680, 440) - (84, 84, 100)).astype(
-        np.float32
-    )
+    places = rng.random((CELLS, 3)) * (680, 680, 440) - (84, 84, 100)
+    seeds = places.astype(np.float32)
     large = rng.random(CELLS) < 0.04
     weights = 5500 * large + rng.integers(0, 1500, CELLS)
     shades = rng.random(CELLS, np.float32)
@@ -72,32 +71,40 @@ def _cells(rng: Generator) -> tuple[Array, Array]:
 def _nearest_border(
     x: Array, y: Array, z: Any, seeds: Array, weights: Array
 ) -> tuple[Array, Array]:
-    """How far each pixel is from where the next cell begins, and whose pixel it is."""
-    best = np.full(x.shape, np.inf, np.float32)
-    second, owner, other = best.copy(), np.zeros(x.shape, int), np.zeros(x.shape, int)
+    """How far each pixel is from where the next cell begins, and whose pixel it is.
+
+    A pixel belongs to the nearest seed, and borders on the second nearest. Distances
+    are squared, and a seed with a weight counts as nearer: its cell is larger.
+    """
+    nearest = np.full(x.shape, np.inf, np.float32)
+    second = nearest.copy()
+    owner = np.zeros(x.shape, int)
+    neighbour = np.zeros(x.shape, int)
     for number, (seed, weight) in enumerate(zip(seeds, weights, strict=True)):
         beyond = (z - seed[2]) ** 2 - np.float32(weight)
-        if beyond > 130**2:
+        if beyond > 130**2:  # too far above or below this slice
             continue
-        far = (x - seed[0]) ** 2 + (y - seed[1]) ** 2 + beyond
-        first, next_best = far < best, far < second
-        other = np.where(first, owner, np.where(next_best, number, other))
-        second = np.where(first, best, np.minimum(second, far))
-        owner = np.where(first, number, owner)
-        best = np.minimum(best, far)
-    squares = np.square(seeds[owner] - seeds[other])
+        distance = (x - seed[0]) ** 2 + (y - seed[1]) ** 2 + beyond
+        is_second = distance < second
+        neighbour[is_second] = number
+        second[is_second] = distance[is_second]
+        is_nearest = distance < nearest
+        neighbour[is_nearest] = owner[is_nearest]
+        second[is_nearest] = nearest[is_nearest]
+        owner[is_nearest] = number
+        nearest[is_nearest] = distance[is_nearest]
+    squares = np.square(seeds[owner] - seeds[neighbour])
     apart = np.sqrt(squares[..., 0] + squares[..., 1] + squares[..., 2]) + 1
-    return (second - best) / (2 * apart), owner
+    return (second - nearest) / (2 * apart), owner
 
 
 def _doubled(values: Array) -> Array:
     """Twice the rows and columns, the new ones half way between the old."""
     for axis in (0, 1):
-        following = np.roll(values, -1, axis)
-        pairs = np.stack([values, (values + following) / 2], axis + 1)
-        values = pairs.reshape(
-            *(n * (1 + (a == axis)) for a, n in enumerate(values.shape))
-        )
+        between_them = (values + np.roll(values, -1, axis)) / 2
+        shape = list(values.shape)
+        shape[axis] *= 2
+        values = np.stack([values, between_them], axis + 1).reshape(shape)
     return values
 
 

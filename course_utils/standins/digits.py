@@ -56,7 +56,7 @@ def _written(rng: Generator, strokes: str, count: int) -> Array:
     jitter = care * between(rng, -1, 1, count, len(corners), 2)
     places = blend @ (corners - [3.0, 4.5] + jitter)
     places = places @ _hand(rng, count) + between(rng, 11.8, 15.2, count, 1, 2)
-    ink = _splat(np.rint(places * 16).astype(np.int64).clip(16, 26 * 16))
+    ink = _drops_of_ink(np.rint(places * 16).astype(np.int64).clip(16, 26 * 16))
     for axis in (1, 2):  # a round nib, about three pixels wide
         ink = np.roll(ink, 1, axis) + 2 * ink + np.roll(ink, -1, axis)
     pressure = rng.integers(6, 16, (count, 1, 1))
@@ -105,7 +105,7 @@ def _hand(rng: Generator, count: int) -> Array:
     return np.stack(rows, 1)
 
 
-def _splat(places: Array) -> Array:
+def _drops_of_ink(places: Array) -> Array:
     """Drops of ink on a 28x28 grid; places (count, points, 2) in sixteenths."""
     count = len(places)
     (x, y), (right, down) = (np.moveaxis(n, -1, 0) for n in (places >> 4, places & 15))

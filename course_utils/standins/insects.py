@@ -32,22 +32,22 @@ BEES = [(225, 165, 45), (190, 125, 40), (150, 105, 60), (80, 65, 50)]
 
 
 def standin_ants_bees() -> dict[str, tuple[list[Array], list[int]]]:
-    """Drawn ants (0) and bees (1): 244 pictures to learn from and 153 to test with.
+    """Drawn ants (0) and bees (1): 244 images to learn from and 153 to test with.
 
-    >>> pictures, labels = standin_ants_bees()["test"]
-    >>> pictures[0].shape[2], labels[0], len(labels)
+    >>> images, labels = standin_ants_bees()["test"]
+    >>> images[0].shape[2], labels[0], len(labels)
     (3, 0, 153)
     """
     rng = generator(3)
     parts = {}
     for name, ants, bees in (("train", 123, 121), ("test", 70, 83)):
         labels = [0] * ants + [1] * bees
-        parts[name] = [_insect_picture(rng, bool(bee)) for bee in labels], labels
+        parts[name] = [_insect_image(rng, bool(bee)) for bee in labels], labels
     return parts
 
 
-def _insect_picture(rng: Generator, bee: bool) -> Array:
-    """One picture: a ground, things that lie about, one or two animals, and light."""
+def _insect_image(rng: Generator, bee: bool) -> Array:
+    """One image: a ground, things that lie about, one or two animals, and light."""
     height, width = rng.integers(200, 320, 2) * (8, 10) // 8
     ground = rng.integers(6) if rng.random() < 0.4 else rng.integers(3) + 3 * bee
     canvas = _ground(rng, GROUNDS[ground], height, width)

@@ -18,7 +18,7 @@ from course_utils.standins.drawing import (
 
 # Each thing is drawn from ovals (o) and boxes (b), one over the other, in four tones:
 # 0 and 1 its own two colours, 2 dark, 3 light. "0o 0 5 90 15 20" is an oval at (0, 5),
-# 90 to either side and 15 up and down, turned by 20 degrees; 100 is the picture's edge.
+# 90 to either side and 15 up and down, turned by 20 degrees; 100 is the image's edge.
 THINGS = {
     "airplane": """1o 10 -20 12 38 -30/0o 74 -22 9 24 -30/0o 0 0 92 14 0
         1o 12 24 13 44 28/2b -20 -4 45 2 0/2o -4 20 13 6 0/3o -78 -3 9 5 0
@@ -59,11 +59,14 @@ COLOURS = {  # darkest and lightest upper half, then lower half
     "r": [(50, 50, 50), (220, 220, 225), (70, 70, 70), (180, 175, 170)],
     "i": [(30, 25, 20), (235, 225, 215), (40, 30, 25), (225, 210, 195)],
 }
-SPRITE, SPRITES = 64, 60  # pixels across a drawn thing; drawings of each kind
+SPRITE = 64  # pixels across a drawn thing
+SPRITES = 60  # drawings of each kind
+FURRY = (3, 4, 5, 7)  # cat, deer, dog, horse
+FROG = 6
 
 
 def standin_cifar10() -> dict[str, Array]:
-    """Small colour pictures of ten kinds of things, 50,000 and 10,000 of them.
+    """Small colour images of ten kinds of things, 50,000 and 10,000 of them.
 
     >>> standin_cifar10()["test_images"].shape
     (10000, 32, 32, 3)
@@ -85,33 +88,34 @@ def _sprites(rng: Generator, parts: str) -> Array:
     tones = np.zeros((SPRITES, SPRITE, SPRITE, 4), np.float32)
     for part in parts.replace("\n", "/").split("/"):
         kind, *numbers = part.split()
-        x, y, a, b, angle = (float(n) / 100 for n in numbers)
+        x, y, width, height, angle = (float(n) / 100 for n in numbers)
         sway = between(rng, -1, 1, 5, SPRITES, 1, 1)
         cover = coverage(
             place,
             place[:, None],
             (x + 0.05 * sway[0], y + 0.05 * sway[1]),
-            (a * (1 + 0.25 * sway[2]), b * (1 + 0.25 * sway[3])),
+            (width * (1 + 0.25 * sway[2]), height * (1 + 0.25 * sway[3])),
             angle * 100 + 12 * sway[4],
             soft=0.07,
             box=kind[1] == "b",
         )[..., None]
         tones *= 1 - cover
         tones[..., int(kind[0])] += cover[..., 0]
-    tones[:, [0, -1]] = tones[:, :, [0, -1]] = 0  # what lies beyond shows nothing
+    tones[:, [0, -1]] = 0  # beyond its edge, a drawing shows nothing
+    tones[:, :, [0, -1]] = 0
     return np.rint(tones.reshape(SPRITES, -1, 4) * 255).astype(np.uint8)
 
 
 def _scenes(rng: Generator, labels: Array, sprites: Array, grain: Array) -> Array:
-    """Pictures of the things named by `labels`, each in surroundings of its own."""
+    """Images of the things named by `labels`, each in surroundings of its own."""
     count = len(labels)
     seen = np.array([SCENES[n][rng.integers(5)] for n in labels.tolist()])
     canvas = _surroundings(rng, seen, grain)
     others = rng.integers(10, size=count)
-    _stick(canvas, rng, others, sprites, size=(0.35, 0.75), astray=0.9)
-    _stick(canvas, rng, labels, sprites, size=(0.4, 1.0), astray=0.37)
+    _paste(canvas, rng, others, sprites, size=(0.35, 0.75), astray=0.9)
+    _paste(canvas, rng, labels, sprites, size=(0.4, 1.0), astray=0.37)
     in_front = np.where(rng.random(count) < 0.55, others, -1)
-    _stick(canvas, rng, in_front, sprites, size=(0.3, 0.6), astray=0.8)
+    _paste(canvas, rng, in_front, sprites, size=(0.3, 0.6), astray=0.8)
     light = 150 + _patches(rng, grain, count) // 2 + rng.integers(-40, 60, (count, 1))
     noise = rng.integers(-14, 15, canvas.shape, np.int16)
     canvas = canvas * light[..., None].astype(np.float32)
@@ -136,7 +140,7 @@ def _surroundings(rng: Generator, seen: Array, grain: Array) -> Array:
 
 
 def _patches(rng: Generator, grain: Array, count: int) -> Array:
-    """A 32x32 piece of a random texture for each picture, 0 to 255."""
+    """A 32x32 piece of a random texture for each image, 0 to 255."""
     start = rng.integers(0, SPRITE - 32, (2, count, 1))
     pixel = np.arange(1024)
     which = rng.integers(len(grain), size=(count, 1))
@@ -145,7 +149,7 @@ def _patches(rng: Generator, grain: Array, count: int) -> Array:
     return texture
 
 
-def _stick(
+def _paste(
     canvas: Array,
     rng: Generator,
     kinds: Array,
@@ -153,53 +157,66 @@ def _stick(
     size: tuple[float, float],
     astray: float,
 ) -> None:
-    """Stick a drawing of each kind onto its picture; a kind of -1 sticks nothing."""
+    """Paste a drawing of each kind onto its image; a kind of -1 pastes nothing."""
     count = len(kinds)
     drawing = kinds.astype(int) * SPRITES + rng.integers(SPRITES, size=count)
     centre = between(rng, -astray, astray, 2, count)
-    where = _sources(rng, drawing, between(rng, *size, count), centre)
-    tones = sprites.view(np.uint32).ravel()[where].view(np.uint8)
-    stuck = (kinds >= 0)[:, None, None].astype(np.float32)
-    shares = tones.reshape(count, 1024, 4) * stuck
+    pixels = _shown_pixels(rng, drawing, between(rng, *size, count), centre)
+    # The four tones of a pixel are four bytes: taken together, they are one number.
+    tones = sprites.view(np.uint32).ravel()[pixels].view(np.uint8)
+    shares = tones.reshape(count, 1024, 4).astype(np.float32)
+    shares[kinds < 0] = 0
     # All of these are whole numbers below 2**24, which float32 adds up exactly.
-    painted = shares @ _coats(rng, kinds)
+    painted = shares @ _tone_colours(rng, kinds)
     canvas *= 255 - painted[..., 3:]
     canvas += painted[..., :3]
     np.floor(canvas / 255, out=canvas)
 
 
-def _sources(rng: Generator, drawing: Array, size: Array, centre: Array) -> Array:
-    """For each pixel of each picture, which pixel of the drawing it shows."""
+def _shown_pixels(rng: Generator, drawing: Array, size: Array, centre: Array) -> Array:
+    """For each pixel of each image, the number of the pixel of all drawings it shows.
+
+    The drawing is turned, mirrored, scaled and moved. From a pixel of the image, its
+    place in the drawing is computed, in whole numbers: 256 steps for one pixel.
+    """
     count = len(drawing)
-    turn, mirror = between(rng, -25, 25, count), rng.integers(0, 2, count) * 2 - 1
-    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    turn = np.deg2rad(between(rng, -25, 25, count))
+    mirror = rng.integers(0, 2, count) * 2 - 1
+    cos, sin = np.cos(turn), np.sin(turn)
     halves = np.arange(-31, 32, 2, dtype=np.int32)  # half pixels from the middle
     x, y = np.tile(halves, 32), np.repeat(halves, 32)
     places = []
     for to_x, to_y in ((cos * mirror, sin * mirror), (-sin, cos)):
-        # Whole numbers from here on: 256 steps for one pixel of the drawing.
         scale = between(rng, 0.8, 1.25, count) * SPRITE / 2.4 / 32 * 256 / size
         middle = 32 * (to_x * centre[0] + to_y * centre[1])
-        a, b, c = np.rint(np.stack([to_x, to_y, middle]) * scale).astype(np.int32)
-        place = (a[:, None] * x + b[:, None] * y - c[:, None]) >> 8
-        places.append((place + SPRITE // 2).clip(0, SPRITE - 1))
-    rows = drawing[:, None].clip(0) * SPRITE + places[1]
-    sources: Array = rows * SPRITE + places[0]
-    return sources
+        steps_x = np.rint(to_x * scale).astype(np.int32)[:, None]
+        steps_y = np.rint(to_y * scale).astype(np.int32)[:, None]
+        moved = np.rint(middle * scale).astype(np.int32)[:, None]
+        place = (steps_x * x + steps_y * y - moved) // 256 + SPRITE // 2
+        places.append(place.clip(0, SPRITE - 1))
+    column, row = places
+    first_row = drawing[:, None].clip(0) * SPRITE
+    pixels: Array = (first_row + row) * SPRITE + column
+    return pixels
 
 
-def _coats(rng: Generator, kinds: Array) -> Array:
-    """The four tones of each thing: paint of any colour, fur, or a frog's skin."""
+def _tone_colours(rng: Generator, kinds: Array) -> Array:
+    """The colours of the four tones of each thing, (count, 4 tones, red green blue 1).
+
+    Its own two colours are paint of any colour, fur, or a frog's skin.
+    """
     count = len(kinds)
     paint = rng.integers(20, 250, (count, 2, 3))
     shade = rng.integers(25, 240, (count, 2, 1))
     fur = shade * np.array([64, 52, 40]) // 64 + rng.integers(-15, 16, (count, 2, 3))
     skin = shade * np.array([50, 60, 30]) // 64 + rng.integers(-15, 16, (count, 2, 3))
-    furry = np.isin(kinds, (3, 4, 5, 7))[:, None, None]
-    coats = np.where(furry, fur, np.where(kinds[:, None, None] == 6, skin, paint))
-    coats[:, 1] = (coats[:, 0] + coats[:, 1]) // 2
+    own = paint
+    furry = np.isin(kinds, FURRY)
+    own[furry] = fur[furry]
+    own[kinds == FROG] = skin[kinds == FROG]
+    own[:, 1] = (own[:, 0] + own[:, 1]) // 2
     dark = rng.integers(5, 60, (count, 1, 3))
     light = rng.integers(150, 250, (count, 1, 3))
-    tones = np.ones((count, 4, 4), np.float32)  # the last column adds up the shares
-    tones[..., :3] = np.concatenate([coats, dark, light], 1).clip(0, 255)
-    return tones
+    colours = np.ones((count, 4, 4), np.float32)  # the last column adds up the shares
+    colours[..., :3] = np.concatenate([own, dark, light], 1).clip(0, 255)
+    return colours
