@@ -4,7 +4,6 @@ import argparse
 import socket
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -96,14 +95,6 @@ class Mirror(ThreadingHTTPServer):
 
     def __init__(self, files: Mapping[str, Path], bind: str, port: int) -> None:
         super().__init__((bind, port), partial(_OnlyThese, files))
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a client; without a pause, too many of them would make this spin."""
-        try:
-            return super().get_request()
-        except OSError:
-            time.sleep(0.1)
-            raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in one line that a client broke off, which happens in every class."""

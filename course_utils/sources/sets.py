@@ -224,10 +224,12 @@ def _prepare_membranes(downloads: Path, target: Path) -> None:
 def _read_membranes(path: Path) -> tuple[Arrays, str]:
     arrays = read_npz(path)
     images, labels = arrays["images"], arrays["labels"]
-    if not images.shape == labels.shape == (30, 512, 512):
+    if (
+        not images.shape == labels.shape == (30, 512, 512)
+        or not np.isin(labels, (0, 255)).all()
+        or not 0.1 < (labels == 0).mean() < 0.4
+    ):
         raise FetchError("it does not hold 30 slices of 512 x 512 with their masks")
-    if not np.isin(labels, (0, 255)).all() or not 0.1 < (labels == 0).mean() < 0.4:
-        raise FetchError("its masks are not those of thin membranes (0) in cells (255)")
     return arrays, fingerprint(arrays)
 
 

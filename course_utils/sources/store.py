@@ -26,7 +26,7 @@ class Prepared:
 def fetch(source: Source) -> Any:
     """What a data set holds: from its prepared file, or else downloaded now.
 
-    >>> arrays = fetch(MNIST)
+    >>> images = fetch(MNIST)["train_images"]  # doctest: +SKIP
     """
     found, troubles = find(source)
     for trouble in troubles:
@@ -147,7 +147,7 @@ def _bring(source: Source, work: Path) -> Path:
         try:
             return _from_mirror(source, mirror, work / "mirror")
         except FetchError as trouble:
-            troubles.append(str(trouble))
+            troubles.append(f"from the mirror: {trouble}")
     try:
         return _from_hosts(source, work / "hosts")
     except FetchError as trouble:
@@ -167,7 +167,7 @@ def _from_mirror(source: Source, mirror: str, work: Path) -> Path:
         readable(source.prepare, work, ready)
     _, fingerprint = _examine(source, ready)
     if fingerprint not in source.known:
-        raise FetchError(f"{name} of the mirror is not what the course knows")
+        raise FetchError(f"{name} is not what the course knows")
     return ready
 
 
@@ -182,7 +182,7 @@ def _from_hosts(source: Source, work: Path) -> Path:
         readable(source.prepare, work, ready)
         _, fingerprint = _examine(source, ready)
     except FetchError as trouble:
-        raise FetchError(f"what came is of no use: {trouble}") from None
+        raise FetchError(f"what the hosts sent is of no use: {trouble}") from None
     if fingerprint not in source.known:
         work.parent.with_suffix(".fingerprint").write_text(fingerprint)
         print(f"{source.title} is {AS_SENT}.")

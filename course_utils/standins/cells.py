@@ -21,11 +21,7 @@ CELLS = 900
 
 
 def standin_membranes() -> dict[str, Array]:
-    """Thirty neighbouring slices through drawn cells, as an electron microscope sees.
-
-    >>> standin_membranes()["labels"].shape
-    (30, 512, 512)
-    """
+    """Thirty neighbouring slices through drawn cells, as in electron microscopy."""
     rng = generator(4)
     gap, shade = _cells(rng)
     images = 132 + 34 * shade + 44 * (smooth_noise(rng, (9, 60, 60), *gap.shape) - 0.5)

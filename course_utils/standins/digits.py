@@ -31,11 +31,7 @@ DIGITS = [
 
 
 def standin_mnist() -> dict[str, Array]:
-    """Handwritten digits, 60,000 to learn from and 10,000 to test with.
-
-    >>> standin_mnist()["train_images"].shape
-    (60000, 28, 28)
-    """
+    """Handwritten digits, 60,000 to learn from and 10,000 to test with."""
     rng = generator(1)
     labels = balanced_labels(rng, 60_000, 10_000)
     images = np.zeros((70_000, 28, 28), np.uint8)

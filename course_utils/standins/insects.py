@@ -32,12 +32,7 @@ BEES = [(225, 165, 45), (190, 125, 40), (150, 105, 60), (80, 65, 50)]
 
 
 def standin_ants_bees() -> dict[str, tuple[list[Array], list[int]]]:
-    """Drawn ants (0) and bees (1): 244 images to learn from and 153 to test with.
-
-    >>> images, labels = standin_ants_bees()["test"]
-    >>> images[0].shape[2], labels[0], len(labels)
-    (3, 0, 153)
-    """
+    """Drawn ants (0) and bees (1): 244 images to learn from and 153 to test with."""
     rng = generator(3)
     parts = {}
     for name, ants, bees in (("train", 123, 121), ("test", 70, 83)):

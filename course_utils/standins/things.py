@@ -66,11 +66,7 @@ FROG = 6
 
 
 def standin_cifar10() -> dict[str, Array]:
-    """Small colour images of ten kinds of things, 50,000 and 10,000 of them.
-
-    >>> standin_cifar10()["test_images"].shape
-    (10000, 32, 32, 3)
-    """
+    """Small colour images of ten kinds of things, 50,000 and 10,000 of them."""
     rng = generator(2)
     labels = balanced_labels(rng, 50_000, 10_000)
     sprites = np.concatenate([_sprites(rng, parts) for parts in THINGS.values()])

@@ -189,9 +189,7 @@ def test_a_home_that_does_not_exist(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COURSE_DATA", "~nosuchuser/data")
-    with pytest.raises(
-        FetchError, match="is ~nosuchuser/data, and there is no"
-    ):
+    with pytest.raises(FetchError, match="is ~nosuchuser/data, and there is no"):
         fetch(toy(NOWHERE))
     assert main(["status"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -58,7 +58,8 @@ def test_a_mirror_with_other_data_is_passed_over(
     with serving({"toy.npz": tmp_path / "other.npz"}) as address:
         monkeypatch.setenv("COURSE_MIRROR", address)
         with pytest.raises(
-            FetchError, match=r"of the mirror is not .* knows; then toy.gz did not arr"
+            FetchError,
+            match=r"from the mirror: toy.npz is not .*; then toy.gz did",
         ):
             fetch(toy(NOWHERE))
         with host(hosts.whole) as good:
