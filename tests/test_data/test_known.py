@@ -105,9 +105,7 @@ def test_a_mirror_cannot_hand_out_weights_of_its_own(
     source = dataclasses.replace(RESNET18, hosts=[f"{NOWHERE}/"])
     with serving({weights.name: weights}) as address:
         monkeypatch.setenv("COURSE_MIRROR", address)
-        with pytest.raises(
-            FetchError, match=r"from the mirror: .* is not what"
-        ):
+        with pytest.raises(FetchError, match=r"from the mirror: .* is not what"):
             fetch(source)
 
 
