@@ -38,7 +38,7 @@ def _answers() -> tuple[Tensor, Tensor]:
 
 
 def _dice(
-    logits: Tensor, labels: Tensor, axes: tuple[int, ...] = SPACE, smooth: int = 0
+    logits: Tensor, labels: Tensor, *, axes: tuple[int, ...] = SPACE, smooth: int = 0
 ) -> Tensor:
     """Dice of the four classes, one row each."""
     guesses, rows = logits.argmax(1), []
