@@ -4,6 +4,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -61,8 +62,12 @@ class Exercise:
         if nothing:
             what = "Your function returns" if callable(self.right) else "Your answer is"
             return f"not yet. {what} nothing so far."
-        differs = difference(seen, self.look_at(self.right), self.tolerance)
+        differs = difference(seen, self._wanted, self.tolerance)
         return f"not quite. {self.hint(seen) or differs}" if differs else "correct."
+
+    @cached_property
+    def _wanted(self) -> Any:
+        return self.look_at(self.right)
 
     def hint(self, seen: Any) -> str | None:
         """The hint of the usual mistake that leads to what is `seen`, if it is one."""
