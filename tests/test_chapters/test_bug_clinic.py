@@ -18,9 +18,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from canonical_form import load, parse
 from course_utils.answers.chapter_13 import HINTS
 from course_utils.exercises import find_exercise
-from canonical_form import load, parse
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "13_bug_clinic.ipynb"
 EXERCISE = find_exercise("13.6")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from course_utils import data, standins
+from course_utils import standins
 from course_utils.sources import download
+from course_utils.standins import notice
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -28,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(download, "RETRIES", 0)
     monkeypatch.setattr(download, "SILENCE", 1)
     monkeypatch.setattr(download, "WINDOW", 0.3)
-    monkeypatch.setattr(data, "_noticed", set())
+    monkeypatch.setattr(notice, "_noticed", set())
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 

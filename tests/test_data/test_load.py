@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from torchvision.models import ResNet18_Weights  # type: ignore[import-untyped]
 
 from course_utils import data, standins
-from course_utils import data as load
 from course_utils.data import Parts, held_out_of
+from course_utils.standins import notice
 from test_data.test_known import HERE, REAL_DATA
 
 COUNTS = {
@@ -43,7 +43,7 @@ def stand_ins_only(
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     monkeypatch.setenv("COURSE_OFFLINE", "1")
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache")
-    monkeypatch.setattr(load, "_noticed", set())
+    monkeypatch.setattr(notice, "_noticed", set())
     yield monkeypatch
     assert not list(tmp_path.iterdir())
 

@@ -597,7 +597,7 @@ def test_an_error_without_a_word_is_named() -> None:
     def broken(outputs: Tensor, targets: Tensor) -> Tensor:
         raise TypeError
 
-    with pytest.raises(ValueError, match="TypeError$"):
+    with pytest.raises(ValueError, match=r"TypeError$"):
         train(loss=broken)
 
 
