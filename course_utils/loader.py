@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-Augment: TypeAlias = Callable[[Tensor], Tensor]
+Augment: TypeAlias = Callable[..., Tensor]
 Numbers: TypeAlias = float | Sequence[float]
 
 
@@ -169,10 +169,9 @@ def _images_and_labels(dataset: Any) -> tuple[Tensor, Tensor]:
             "this data set has a transform that wants one image at a time, and "
             "BatchLoader never calls it: pass it as augment, or use a DataLoader"
         )
-    pair = getattr(dataset, "images", None), getattr(dataset, "labels", None)
+    images, labels = getattr(dataset, "images", None), getattr(dataset, "labels", None)
     if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-        pair = dataset
-    images, labels = pair
+        images, labels = dataset
     if not isinstance(images, Tensor) or not isinstance(labels, Tensor):
         raise TypeError(
             "BatchLoader needs all images in one tensor and all labels in another: "

@@ -398,7 +398,7 @@ def test_the_table_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
         get_ipython=lambda: SimpleNamespace(kernel="a kernel"),
         display=SimpleNamespace(display=display),
     )
-    monkeypatch.setitem(sys.modules, "IPython", notebook)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
     monkeypatch.setitem(sys.modules, "IPython.display", notebook.display)
     history = train(val=loader(), epochs=3, quiet=False)
     # A row of names, and one for each epoch that is over.
