@@ -65,7 +65,7 @@ FOLDS = """() => ({
     .filter(cell => !cell.querySelector('details:not([open])'))
     .map(cell => cell.textContent.trim().slice(0, 80)),
   others: [...document.querySelectorAll('details.hide')]
-    .filter(fold => !fold.closest('.tag_solution'))
+    .filter(fold => !fold.closest('.tag_solution, .tag_hide-input'))
     .map(fold => fold.textContent.trim().slice(0, 80)),
 })"""
 
@@ -180,11 +180,14 @@ def icon_problems(page: Page) -> list[str]:
 
 
 def fold_problems(page: Page) -> list[str]:
-    """Say which solutions lie open, and what is folded without being one."""
+    """Say which solutions lie open, and what else is folded but drawings."""
     found: dict[str, list[str]] = page.evaluate(FOLDS)
     return [
         *(f"solution in plain sight: {text}" for text in found["open"]),
-        *(f"labelled as a solution, but is none: {text}" for text in found["others"]),
+        *(
+            f"folded, but neither a solution nor a drawing: {text}"
+            for text in found["others"]
+        ),
     ]
 
 
