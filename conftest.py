@@ -119,9 +119,9 @@ def pytest_report_header() -> list[str]:
 
 
 def _data_in_use() -> str:
-    from course_utils.sources.fetch import folders, offline
+    from course_utils.sources import folders, is_offline
 
-    if not offline():
+    if not is_offline():
         return "prepared data where there is some, downloads otherwise"
     for folder in folders():
         if any(folder.glob("*.npz")):

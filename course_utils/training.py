@@ -18,22 +18,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from course_utils.checkpoint import (
-    START_ANEW,
-    CheckpointError,
-    RandomStates,
-    checkpoint_path,
-    load_checkpoint,
-    save_checkpoint,
-)
-from course_utils.metrics import (
-    IGNORED,
-    accuracy,
-    confusion,
-    dice,
-    dice_of,
-    iou,
-)
+from course_utils import checkpoint as files
+from course_utils import metrics
+from course_utils.metrics import accuracy, dice, iou
 
 Batches: TypeAlias = Iterable[Any]
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -86,31 +73,44 @@ class History:
         losses = self.train_loss if any(map(math.isnan, losses)) else losses
         return losses.index(min(losses)) + 1 if losses else 0
 
-    def columns(self) -> dict[str, list[str]]:
-        """The numbers as a table of texts, column by column, without empty columns."""
-        table = {"epoch": [str(number + 1) for number in range(len(self))]}
-        for name, numbers in vars(self).items():
-            if isinstance(numbers, list) and not all(map(math.isnan, numbers)):
-                form = {"learning_rate": ".3g", "seconds": ".1f"}.get(name, ".4f")
-                title = name.replace("score", self.score_name).replace("_", " ")
-                table[title] = [format(number, form) for number in numbers]
-        return table if len(self) else {}
+    def add(self, train: Result, val: Result, rate: float, seconds: float) -> None:
+        """One more epoch."""
+        self.train_loss.append(train.loss)
+        self.train_score.append(train.score)
+        self.val_loss.append(val.loss)
+        self.val_score.append(val.score)
+        self.learning_rate.append(rate)
+        self.seconds.append(seconds)
+
+    def numbers(self) -> dict[str, list[float]]:
+        """The lists by their titles, without those that hold nothing."""
+        return {
+            name.replace("score", self.score_name).replace("_", " "): numbers
+            for name, numbers in vars(self).items()
+            if isinstance(numbers, list) and not all(map(math.isnan, numbers))
+        }
+
+    def rows(self) -> list[list[str]]:
+        """The table as texts, row by row, with the titles on top."""
+        columns = [["epoch", *(str(number + 1) for number in range(len(self)))]]
+        for title, numbers in self.numbers().items():
+            form = {"learning rate": ".3g", "seconds": ".1f"}.get(title, ".4f")
+            columns.append([title, *(format(number, form) for number in numbers)])
+        padded = [[c.rjust(max(7, len(cells[0]))) for c in cells] for cells in columns]
+        rows = [list(row) for row in zip(*padded, strict=True)]
+        return rows if len(self) else [["no epoch yet"]]
 
     def __repr__(self) -> str:
-        columns = [[name, *cells] for name, cells in self.columns().items()]
-        padded = [[c.rjust(max(7, len(cells[0]))) for c in cells] for cells in columns]
-        rows = ["  ".join(row) for row in zip(*padded, strict=True)]
-        return "\n".join([*rows, self.note]).strip("\n") or "no epoch yet"
+        lines = ["  ".join(row) for row in self.rows()]
+        return "\n".join([*lines, self.note]).strip("\n")
 
     def _repr_html_(self) -> str:
-        columns = self.columns()
-        head = "".join(f"<th>{name}</th>" for name in columns or ["no epoch yet"])
-        rows = zip(*columns.values(), strict=True)
-        body = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>\n" for row in rows)
-        return (
-            f"<div><table>\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>\n"
-            f"</table>\n<p>{html.escape(self.note)}</p></div>"
-        )
+        head, *body = [[cell.strip() for cell in row] for row in self.rows()]
+        cells = "".join(f"<th>{title}</th>" for title in head)
+        rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>\n" for row in body)
+        table = f"<thead><tr>{cells}</tr></thead>\n<tbody>{rows}</tbody>"
+        note = html.escape(self.note)
+        return f"<div><table>\n{table}\n</table>\n<p>{note}</p></div>"
 
 
 def fit(
@@ -143,6 +143,7 @@ def fit(
     True
     """
     _require_a_plan(model, optimizer, scheduler, schedule_by)
+    by_batch = scheduler if schedule_by == "batch" else None
     history = History(score_name=getattr(score, "__name__", "score"))
     best: dict[str, Any] = {}  # the weights of the best epoch
     parts = {
@@ -152,36 +153,30 @@ def fit(
         "train": None if isinstance(train, (list, tuple)) else train,
         "history": vars(history),
         "best": best,
-        "random": RandomStates(),
+        "random": files.RandomStates(),
     }
     if checkpoint is not None:
         _resume(checkpoint, parts, history, epochs, val)
     done = len(history)
-    by_batch = scheduler if schedule_by == "batch" else None
     show = _display(quiet)
     try:
         while len(history) < epochs:
             start = time.perf_counter()
-            seen = Result(math.nan, math.nan)
             first = len(history) == done
             learned = run_epoch(model, train, loss, score, optimizer, by_batch, first)
+            seen = Result(math.nan, math.nan)
             if val is not None:
                 seen = run_epoch(model, val, loss, score, check_labels=first)
             rate = float(optimizer.param_groups[0]["lr"])
             if by_batch is None:
-                _step(scheduler, seen if val is not None else learned)
-            history.train_loss.append(learned.loss)
-            history.train_score.append(learned.score)
-            history.val_loss.append(seen.loss)
-            history.val_score.append(seen.score)
-            history.learning_rate.append(rate)
-            history.seconds.append(time.perf_counter() - start)
+                _step(scheduler, learned if val is None else seen)
+            history.add(learned, seen, rate, time.perf_counter() - start)
             if history.best_epoch == len(history):
                 best.update(copy.deepcopy(model.state_dict()))
-            if writer is not None:
-                _write_scalars(writer, history)
             if checkpoint is not None:
                 _save(checkpoint, parts)
+            if writer is not None:
+                _write_scalars(writer, history)
             show(history)
     except KeyboardInterrupt:
         where = f"epoch {len(history) + 1} of {epochs}"
@@ -265,7 +260,10 @@ class _Totals:
     def add(self, outputs: Tensor, targets: Tensor, value: Tensor, rate: float) -> None:
         """One more batch."""
         counts = _counts(self.loss, targets)
-        weight = _weight(self.loss, targets, counts).to(self.losses)
+        weight = counts.sum().to(self.losses)
+        by_class = self.loss.weight if isinstance(self.loss, CLASS_LOSSES) else None
+        if by_class is not None and not targets.is_floating_point():
+            weight = torch.sum(by_class[targets.where(counts, 0)] * counts)
         value = value.where(weight > 0, 0)  # a batch of nothing but left-out labels
         self.losses += torch.stack([value * weight, weight])
         added = _score_sums(self.score, outputs, targets, counts)
@@ -284,15 +282,16 @@ class _Totals:
         if not self.is_finite:
             batch = int(self.finite_batches)
             rate = self.rates[batch]
-            when = "" if math.isnan(rate) else f" at learning rate {rate:.3g}"
+            where = f"batch {batch + 1} of {len(self.rates)}"
+            where += "" if math.isnan(rate) else f" at learning rate {rate:.3g}"
             raise FloatingPointError(
-                f"the loss became NaN or infinite in batch {batch + 1} of "
-                f"{len(self.rates)}{when}: usual causes are too high a learning rate (try a tenth), inputs that hold "
-                "NaN or are not normalised, and a loss that divides by 0"
+                f"the loss became NaN or infinite in {where}: usual causes are too "
+                "high a learning rate (try a tenth), inputs that hold NaN or are not "
+                "normalised, and a loss that divides by 0"
             )
         score = self.scores[0] / self.scores[-1]
         if self.score in (dice, iou):
-            overlap = dice_of(self.scores)
+            overlap = metrics.dice_of(self.scores)
             overlap = overlap if self.score is dice else overlap / (2 - overlap)
             score = overlap.nanmean()
         return Result((self.losses[0] / self.losses[1]).item(), score.item())
@@ -300,17 +299,8 @@ class _Totals:
 
 def _counts(loss: Loss, targets: Tensor) -> Tensor:
     """True for each target that counts, False where the loss leaves it out."""
-    if targets.is_floating_point():
-        return torch.ones_like(targets, dtype=torch.bool)
-    return targets != getattr(loss, "ignore_index", IGNORED)
-
-
-def _weight(loss: Loss, targets: Tensor, counts: Tensor) -> Tensor:
-    """What the loss divides by when it takes the mean of a batch."""
-    by_class = loss.weight if isinstance(loss, CLASS_LOSSES) else None
-    if by_class is None or targets.is_floating_point():
-        return counts.sum()
-    return torch.sum(by_class[targets.where(counts, 0)] * counts)
+    left_out = getattr(loss, "ignore_index", metrics.IGNORED)
+    return (targets != left_out) | torch.tensor(targets.is_floating_point())
 
 
 def _score_sums(
@@ -318,7 +308,7 @@ def _score_sums(
 ) -> Tensor:
     """What a batch adds to the score: a sum and of how many, or a confusion matrix."""
     if score in (dice, iou):
-        return confusion(outputs, targets.where(counts, IGNORED))
+        return metrics.confusion(outputs, targets.where(counts, metrics.IGNORED))
     if score is accuracy:
         if targets.is_floating_point() or outputs.ndim != targets.ndim + 1:
             return torch.zeros(2)  # there are no classes, and nothing is right
@@ -359,10 +349,10 @@ def _require_labels(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     classes = outputs.shape[1]
     wrong = targets[_counts(loss, targets) & ((targets < 0) | (targets >= classes))]
     if len(wrong) or classes == 1:
+        found = f"here is a {int(wrong[0])}" if len(wrong) else "that is no choice"
         raise ValueError(
-            f"the model has {classes} output{'s' if classes > 1 else ''}, so labels go "
-            f"from 0 to {classes - 1}; here is a {int(wrong[0]) if len(wrong) else 0}: "
-            "correct the labels or the last layer (it needs an output for each class)"
+            f"the model has {classes} output(s), so labels go from 0 to {classes - 1}; "
+            f"{found}: correct the labels, or give the last layer an output a class"
         )
 
 
@@ -385,22 +375,20 @@ def _require_a_plan(
     """Stop before anything is changed if these do not go together."""
     ours = {id(weight) for weight in model.parameters() if weight.requires_grad}
     theirs = {id(w) for group in optimizer.param_groups for w in group["params"]}
+    trouble = ""
     if ours.isdisjoint(theirs):
-        raise ValueError(
-            "the optimizer holds no weight of this model that can be trained: make a "
-            "new one from model.parameters() for each new model, and look at "
-            "requires_grad"
+        trouble = (
+            "the optimizer holds no weight of this model that can be trained: make "
         )
-    if scheduler is not None and scheduler.optimizer is not optimizer:
-        raise ValueError(
-            "the scheduler belongs to another optimizer: make it anew from this one"
-        )
-    if schedule_by not in ("epoch", "batch"):
-        raise ValueError(f'schedule_by is "epoch" or "batch", not {schedule_by!r}')
-    if isinstance(scheduler, OneCycleLR) and schedule_by == "epoch":
-        raise ValueError(
-            'a one-cycle schedule steps after every batch: pass schedule_by="batch"'
-        )
+        trouble += "a new one from model.parameters(), and look at requires_grad"
+    elif scheduler is not None and scheduler.optimizer is not optimizer:
+        trouble = "the scheduler belongs to another optimizer: make it from this one"
+    elif schedule_by not in ("epoch", "batch"):
+        trouble = f'schedule_by is "epoch" or "batch", not {schedule_by!r}'
+    elif isinstance(scheduler, OneCycleLR) and schedule_by == "epoch":
+        trouble = 'one cycle steps after every batch: pass schedule_by="batch"'
+    if trouble:
+        raise ValueError(trouble)
 
 
 def _step(scheduler: LRScheduler | None, result: Result) -> None:
@@ -415,57 +403,52 @@ def _resume(
     name: str, parts: dict[str, Any], history: History, epochs: int, val: Any
 ) -> None:
     """Go on from the checkpoint, if there is one."""
-    path, begun = checkpoint_path(name), History()
-    if not load_checkpoint(name, history=vars(begun)):
+    path, begun = files.checkpoint_path(name), History()
+    if not files.load_checkpoint(name, history=vars(begun)):
         return
     if begun.score_name != history.score_name:
-        raise CheckpointError(
-            f"{path} holds {begun.score_name}, and this call asks for "
-            f"{history.score_name}: {START_ANEW}"
+        trouble = (
+            f"holds {begun.score_name}, and this call asks for {history.score_name}"
         )
+        raise files.CheckpointError(f"{path} {trouble}: {files.START_ANEW}")
     if (val is None) != math.isnan(begun.val_loss[-1]):
-        raise CheckpointError(
-            f"one of {path} and this call has validation data, and the other has none: "
-            f"{START_ANEW}"
-        )
-    load_checkpoint(name, **parts)
+        trouble = "or this call has validation data, and the other has none"
+        raise files.CheckpointError(f"{path} {trouble}: {files.START_ANEW}")
+    files.load_checkpoint(name, **parts)
     rate = float(parts["optimizer"].param_groups[0]["lr"])
     outlook = f"going on with epoch {len(history) + 1} of {epochs}, with the optimizer "
     outlook += f"and schedule of the file (learning rate {rate:.3g})"
     if len(history) >= epochs:
-        outlook = f"complete with {len(history)} epochs; {START_ANEW}"
+        outlook = f"complete with {len(history)} epochs; {files.START_ANEW}"
     print(f"{path}: {outlook}.")
 
 
 def _save(name: str, parts: dict[str, Any]) -> None:
     """Keep this epoch; where that fails, say so and train on."""
     try:
-        save_checkpoint(name, **parts)
-    except CheckpointError as error:
+        files.save_checkpoint(name, **parts)
+    except files.CheckpointError as error:
         print(f"{error}: training goes on, and what was kept before stays.")
 
 
 def _write_scalars(writer: Any, history: History) -> None:
     """The last epoch's numbers, for TensorBoard."""
-    for name in ("train_loss", "val_loss", "train_score", "val_score", "learning_rate"):
-        part, _, what = name.replace("score", history.score_name).partition("_")
-        tag = name if name == "learning_rate" else f"{what}/{part}"
-        value = getattr(history, name)[-1]
-        if not math.isnan(value):
-            writer.add_scalar(tag, value, len(history))
+    for title, numbers in history.numbers().items():
+        part, _, what = title.partition(" ")
+        tag = f"{what}/{part}" if part in ("train", "val") else title
+        writer.add_scalar(tag, numbers[-1], len(history))
 
 
 def _display(quiet: bool) -> Callable[[History], None]:
     """How the table is shown as it grows."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if quiet:
         return lambda history: None
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel"):
         from IPython.display import display
 
         handle = display(History(), display_id=True)  # type: ignore[no-untyped-call]
         return handle.update  # type: ignore[no-any-return]
-
     printed: list[str] = []
 
     def print_news(history: History) -> None:

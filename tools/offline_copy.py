@@ -15,8 +15,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from course_utils.sources.fetch import folders
-from course_utils.sources.sources import SOURCES
+from course_utils.sources import SOURCES, folders
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "_build" / "html"

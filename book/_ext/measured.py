@@ -173,7 +173,8 @@ def promises(path: Path) -> tuple[str, int]:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     words = " ".join("".join(cells[0]["source"]).split())
     time, _, foundations = words.partition("**Builds on:**")
-    minutes = re.findall(r"(\d+)(?= minutes to read| for the exercises)", time)
+    needed = r"(\d+)(?= minutes to read| for the side paths| for the exercises)"
+    minutes = re.findall(needed, time)
     if not minutes:
         raise ValueError(f"{path.name} does not say how many minutes it takes to read")
     return foundations_in(foundations), sum(map(int, minutes))

@@ -173,7 +173,9 @@ EXERCISES = {
                 )
             ),
             "Multiply by gamma first and add beta afterwards.": (
-                lambda *given: _norm(*given[:-1], given[-1] * given[-2])
+                lambda x, mean, variance, gamma, beta: _norm(
+                    x, mean, variance, gamma, beta * gamma
+                )
             ),
         },
         look_at=_norm_example,

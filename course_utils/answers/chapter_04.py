@@ -52,8 +52,9 @@ def _paste(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
 
 
 def _paste_in_place(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
-    one[:, *place] = two[:, *place]
-    return one, 1 - two[0, *place].numel() / one[0].numel()
+    rows, columns = place
+    one[:, rows, columns] = two[:, rows, columns]
+    return one, 1 - two[0, rows, columns].numel() / one[0].numel()
 
 
 def _pasted(function: Callable[..., Any]) -> Any:

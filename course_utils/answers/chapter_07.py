@@ -96,7 +96,7 @@ def _half_width(rate: float, n: int) -> float:
     return Z * spread / (n + Z**2)
 
 
-def _pictures(rate: float, margin: float, sides: int = 1) -> int:
+def _pictures(rate: float, margin: float, *, sides: int = 1) -> int:
     n = 100
     while sides * _half_width(rate, n) > margin:
         n += 100
@@ -104,7 +104,11 @@ def _pictures(rate: float, margin: float, sides: int = 1) -> int:
 
 
 def _drops(
-    score: Callable[[Tensor], Tensor], picture: Tensor, size: int, pile_up: bool = False
+    score: Callable[[Tensor], Tensor],
+    picture: Tensor,
+    size: int,
+    *,
+    pile_up: bool = False,
 ) -> Tensor:
     drops, covered = [], picture.clone()
     for top in range(0, picture.shape[1], size):

@@ -13,7 +13,7 @@ Predict = Callable[[Tensor], Tensor]
 
 
 def _stamp(
-    x: Tensor, kernel: Tensor, stride: int, padding: int, add: bool = True
+    x: Tensor, kernel: Tensor, stride: int, padding: int, *, add: bool = True
 ) -> Tensor:
     result = torch.zeros((len(x) - 1) * stride + len(kernel))
     for place, number in enumerate(x):
@@ -60,7 +60,7 @@ def _weighed(weights: Callable[[Tensor], Any]) -> Any:
 
 
 def _looks(
-    predict: Predict, pictures: Tensor, back: int, axes: tuple[int, int] = (-2, -1)
+    back: int, predict: Predict, pictures: Tensor, *, axes: tuple[int, int] = (-2, -1)
 ) -> Tensor:
     """The four answers, each turned on by `back` quarters for each quarter forth."""
     turned = [predict(pictures.rot90(k, axes)) for k in range(4)]
@@ -158,21 +158,23 @@ EXERCISES = {
         look_at=_weighed,
     ),
     "8.5": Exercise(
-        right=lambda *given: _looks(*given, -1).mean(dim=0),
+        right=lambda *given: _looks(-1, *given).mean(dim=0),
         wrong={
             "The answers are not turned back before the mean is taken.": (
-                lambda *given: _looks(*given, 0).mean(dim=0)
+                lambda *given: _looks(0, *given).mean(dim=0)
             ),
             "The answers are turned on, not back: the other direction.": (
-                lambda *given: _looks(*given, 1).mean(dim=0)
+                lambda *given: _looks(1, *given).mean(dim=0)
             ),
             "That is the sum of four answers: take the mean.": (
-                lambda *given: _looks(*given, -1).sum(dim=0)
+                lambda *given: _looks(-1, *given).sum(dim=0)
             ),
             "Without axes, `rot90` turns the first two: rows and columns are the last "
-            "two, (-2, -1).": lambda *given: _looks(*given, -1, (0, 1)).mean(dim=0),
+            "two, (-2, -1).": lambda *given: _looks(-1, *given, axes=(0, 1)).mean(
+                dim=0
+            ),
             "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": (
-                lambda *given: _looks(*given, -1)[:3].mean(dim=0)
+                lambda *given: _looks(-1, *given)[:3].mean(dim=0)
             ),
             "That is a single look: turn the pictures as well.": (
                 lambda predict, pictures: predict(pictures)

@@ -38,7 +38,7 @@ def _answers() -> tuple[Tensor, Tensor]:
 
 
 def _dice(
-    logits: Tensor, labels: Tensor, axes: tuple[int, ...] = SPACE, smooth: int = 0
+    logits: Tensor, labels: Tensor, *, axes: tuple[int, ...] = SPACE, smooth: int = 0
 ) -> Tensor:
     """Dice of the four classes, one row each."""
     guesses, rows = logits.argmax(1), []
@@ -84,7 +84,9 @@ def _count(mask: Tensor, rounds: int = 0, first: int = 1, faces: bool = False) -
             F.max_pool3d(numbers, size, stride=1, padding=[n // 2 for n in size])
             for size in sizes
         ]
-        numbers = torch.stack(sides).amax(0) * mask
+        before, numbers = numbers, torch.stack(sides).amax(0) * mask
+        if torch.equal(before, numbers):
+            break
     return len(numbers[numbers > 0].unique())
 
 

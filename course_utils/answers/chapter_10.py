@@ -21,9 +21,9 @@ def _chance(trials: int, share: float) -> float:
     return 1 - (1 - share) ** trials
 
 
-def _rates(count: int, low: float, high: float) -> Tensor:
+def _exponents(count: int, low: float, high: float) -> Tensor:
     start, end = math.log10(low), math.log10(high)
-    return 10 ** (start + (end - start) * torch.rand(count))
+    return start + (end - start) * torch.rand(count)
 
 
 def _seen_of_rates(draw: Callable[[int, float, float], Any]) -> Any:
@@ -198,7 +198,7 @@ EXERCISES = {
         look_at=lambda chance: [chance(9, 0.1), chance(3, 0.1), chance(20, 0.1)],
     ),
     "10.3": Exercise(
-        right=_rates,
+        right=lambda count, low, high: 10 ** _exponents(count, low, high),
         wrong={
             "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.": (
                 lambda count, low, high: low + (high - low) * torch.rand(count)
@@ -207,26 +207,16 @@ EXERCISES = {
                 lambda count, low, high: 10 ** (-4 * torch.rand(count))
             ),
             "All of your rates are the same: draw one for each place.": (
-                lambda count, low, high: torch.logspace(
-                    math.log10(low), math.log10(high), count
-                ).flip(0)[torch.zeros(count).long()]
+                lambda count, low, high: torch.full((count,), high)
             ),
             "Twice the same rates: nothing was drawn. Let chance choose them.": (
                 lambda count, low, high: torch.logspace(
                     math.log10(low), math.log10(high), count
                 )
             ),
-            "Those are the exponents: raise 10 to them.": (
-                lambda count, low, high: (
-                    math.log10(low)
-                    + (math.log10(high) - math.log10(low)) * torch.rand(count)
-                )
-            ),
+            "Those are the exponents: raise 10 to them.": _exponents,
             "Logarithms of base 10 belong to powers of 10, not to exp.": (
-                lambda count, low, high: torch.exp(
-                    math.log10(low)
-                    + (math.log10(high) - math.log10(low)) * torch.rand(count)
-                )
+                lambda count, low, high: torch.exp(_exponents(count, low, high))
             ),
         },
         look_at=_seen_of_rates,
@@ -304,20 +294,20 @@ EXERCISES = {
         right=_in_parts(_share),
         wrong={
             "Each part's loss is a mean already; their sum is too large: weigh "
-            "each part by its share of the batch.": _in_parts(
-                lambda part, whole, size: 1.0
+            "each part by its share of the batch.": (
+                _in_parts(lambda part, whole, size: 1.0)
             ),
             "The last part is shorter and weighs as much as the others: weigh by "
             "length.": _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
-            "Only the last part is left: clear the slopes once, before the first.": _in_parts(
-                _share, clear="each"
+            "Only the last part is left: clear the slopes once, before the first.": (
+                _in_parts(_share, clear="each")
             ),
-            "The model came with old slopes: clear them before the first part.": _in_parts(
-                _share, clear="never"
+            "The model came with old slopes: clear them before the first part.": (
+                _in_parts(_share, clear="never")
             ),
             "The last, shorter part is missing.": _in_parts(_share, last=False),
-            "The last part has fewer pictures than `size`: weigh by its length.": _in_parts(
-                lambda part, whole, size: size / whole
+            "The last part has fewer pictures than `size`: weigh by its length.": (
+                _in_parts(lambda part, whole, size: size / whole)
             ),
         },
         look_at=_seen_of_slopes,

@@ -126,7 +126,7 @@ def _looked(look: Callable[..., Any]) -> Any:
 
 def _train_model(
     train: Part, val: Part, test: Part, epochs: int = 4, *, bug: str = ""
-) -> tuple[nn.Module, list[tuple[Any, float, float]], float]:
+) -> tuple[nn.Module, list[Any], float]:
     """The repaired program of the chapter, with one of its bugs put back."""
     pictures, labels = train
     model = nn.Sequential(
@@ -178,7 +178,7 @@ def _train_model(
 def _accuracy(model: nn.Module, part: Part) -> float:
     pictures, labels = part
     right = model(pictures / 255).argmax(dim=1) == labels
-    return right.float().mean().item()
+    return float(right.float().mean())
 
 
 def _corners(count: int, noise: int) -> Part:
@@ -313,27 +313,15 @@ EXERCISES = {
     "13.2": Exercise(
         right=[3, 5, 1, 2, 4],
         wrong={
-            "A and B have changed places: which of the two begins at ln 2?": [
-                5,
-                3,
-                1,
-                2,
-                4,
-            ],
-            "C and D have changed places: what makes a validation too good?": [
-                3,
-                5,
-                2,
-                1,
-                4,
-            ],
-            "D and E have changed places: which mistake holds on to memory?": [
-                3,
-                5,
-                1,
-                4,
-                2,
-            ],
+            "A and B have changed places: which of the two begins at ln 2?": (
+                [5, 3, 1, 2, 4]
+            ),
+            "C and D have changed places: what makes a validation too good?": (
+                [3, 5, 2, 1, 4]
+            ),
+            "D and E have changed places: which mistake holds on to memory?": (
+                [3, 5, 1, 4, 2]
+            ),
             "B and C have changed places: a loss has a lowest value.": [3, 1, 5, 2, 4],
         },
     ),

@@ -1,21 +1,30 @@
-"""Where data comes from: hosts, mirrors, prepared files."""
+"""Where the course's data comes from: fetch it, check it, share it.
 
-from course_utils.sources.archives import DamagedError
-from course_utils.sources.fetch import folders, obtain
-from course_utils.sources.fetch import offline as is_offline
-from course_utils.sources.sources import (
+On the command line: ``python -m course_utils.sources fetch|status|verify|serve``.
+"""
+
+from course_utils.sources.sets import (
     ANTS_BEES,
     CIFAR10,
     MEMBRANES,
     MNIST,
     RESNET18,
+    SOURCES,
     FetchError,
     Source,
 )
+from course_utils.sources.store import fetch, folders, is_offline
 
-
-def fetch(source):
-    try:
-        return obtain(source)
-    except DamagedError as e:
-        raise FetchError(str(e)) from None
+__all__ = [
+    "ANTS_BEES",
+    "CIFAR10",
+    "MEMBRANES",
+    "MNIST",
+    "RESNET18",
+    "SOURCES",
+    "FetchError",
+    "Source",
+    "fetch",
+    "folders",
+    "is_offline",
+]

@@ -1,130 +1,134 @@
-"""What instructors do with the data: python -m course_utils.sources fetch ..."""
-
-from __future__ import annotations
+"""The data on the command line: python -m course_utils.sources fetch|status|..."""
 
 import argparse
+import socket
 import sys
-from collections.abc import Sequence
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from course_utils.sources.archives import DamagedError, or_damaged
-from course_utils.sources.fetch import folders, obtain, offline
-from course_utils.sources.sources import SOURCES, FetchError, Source
-
-
-def status() -> int:
-    """Say of each set whether it is real or will be a stand-in, and where it lies."""
-    print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
-    for source in SOURCES:
-        print(f"  {source.name:<10} {_state_of(source, _find(source))}")
-    print(f"  {'phantoms':<10} always generated")
-    return 0
-
-
-def fetch_all(names: Sequence[str]) -> int:
-    """Fetch the sets with these names, or all; 1 if one of them did not come."""
-    failures = 0
-    for source in _chosen(names):
-        try:
-            obtain(source)
-            print(f"{source.name}: {_find(source)}", flush=True)
-        except (FetchError, DamagedError) as trouble:
-            failures = 1
-            print(f"{source.name}: {trouble}.", file=sys.stderr)
-    return failures
-
-
-def verify(names: Sequence[str]) -> int:
-    """Look at every byte of what is prepared; 1 if something is wrong with it."""
-    failures = 0
-    for source in _chosen(names):
-        path = _find(source)
-        verdict = "not here"
-        if path is not None:
-            broken, known = _judge(source, path)
-            strange = f"NOT the data that the course knows ({path})"
-            verdict = broken or ("in order" if known else strange)
-            failures = failures if known else 1
-        print(f"{source.name}: {verdict}.")
-    return failures
+from course_utils.sources.sets import SOURCES, FetchError, Source
+from course_utils.sources.store import fetch, find, folders, is_offline
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name; 0 if all went well."""
-    names = [source.name for source in SOURCES]
+    sources = {source.name: source for source in SOURCES}
     parser = argparse.ArgumentParser(
         prog="python -m course_utils.sources",
-        description="The course's data: what is here, fetching it, sharing it.",
+        description="fetch data sets; say the status of what is here; verify it, which "
+        "fails if something cannot be used; serve it to a classroom",
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("status", help="what is real, what is not, and where it lies")
-    for command, what in (
-        ("fetch", "download and prepare data sets"),
-        ("verify", "compare what is here with its checksums"),
-    ):
-        chosen = commands.add_parser(command, help=what)
-        chosen.add_argument("names", nargs="*", help=f"{', '.join(names)} (or all)")
-    server = commands.add_parser("serve", help="be the mirror of a classroom")
-    server.add_argument("--bind", default="0.0.0.0", help="address to listen at")
-    server.add_argument("--port", type=int, default=8000)
+    parser.add_argument("command", choices=["fetch", "status", "verify", "serve"])
+    parser.add_argument("names", nargs="*", help=f"{', '.join(sources)} (or all)")
+    parser.add_argument("--port", type=int, default=8000)
     asked = parser.parse_args(arguments)
-    unknown = sorted({*getattr(asked, "names", [])} - {*names})
-    if unknown:
-        parser.error(f"no such data set: {', '.join(unknown)} (try {', '.join(names)})")
-    return _run(asked)
-
-
-def _run(asked: argparse.Namespace) -> int:
-    if asked.command == "serve":
-        return _serve(asked.bind, asked.port)
-    if asked.command == "status":
-        return status()
-    return (fetch_all if asked.command == "fetch" else verify)(asked.names)
-
-
-def _serve(bind: str, port: int) -> int:
-    from course_utils.sources.mirror import serve
-
+    for name in set(asked.names) - set(sources):
+        parser.error(f"no such set: {name} (try {', '.join(sources)})")
     try:
-        serve(folders(), bind, port)
-    except OSError as error:
-        print(f"Cannot serve at {bind}:{port}: {error.strerror}.", file=sys.stderr)
+        if asked.command == "serve":
+            return serve(asked.port)
+        print("Data is looked for in " + " and then ".join(map(str, folders())) + ".")
+        chosen = [sources[name] for name in asked.names or sources]
+        all_right = [show(source, asked.command == "fetch") for source in chosen]
+        return 0 if all(all_right) or asked.command == "status" else 1
+    except FetchError as trouble:
+        print(f"{trouble}.", file=sys.stderr)
         return 1
+
+
+def show(source: Source, fetch_it: bool) -> bool:
+    """Say what a notebook that loads this set gets; whether nothing is wrong."""
+    if fetch_it:
+        try:
+            fetch(source)
+        except FetchError as trouble:
+            print(f"{source.name}: {trouble}.", file=sys.stderr)
+            return False
+    found, troubles = find(source)
+    otherwise = "a stand-in will be used" if is_offline() else "fetched when first used"
+    state = f"not here: {otherwise}"
+    if found:
+        state = ", ".join(filter(None, ["REAL", str(found.path), found.remark]))
+    print(f"  {source.name:<10} {state}", flush=True)
+    for reason in troubles:
+        print(f"  {'':<10} NOT USABLE: {reason}")
+    return fetch_it or not troubles
+
+
+def serve(port: int) -> int:
+    """Serve what is prepared here until somebody stops it."""
+    with tempfile.TemporaryDirectory() as workspace:
+        files = {}
+        for found, _ in map(find, SOURCES):
+            if found and found.path.is_dir():
+                name = f"{found.path.name}.zip"
+                files[name] = zipped(found.path, Path(workspace) / name)
+            elif found:
+                files[found.path.name] = found.path
+        if not files:
+            raise FetchError("there is no data to serve: fetch it first")
+        try:
+            server = Mirror(files, "0.0.0.0", port)
+        except (OSError, OverflowError) as error:
+            raise FetchError(f"cannot serve at port {port} ({error})") from None
+        with server:
+            print(f"Serving {', '.join(files)}. Students set, before they start:")
+            print(f"\n    COURSE_MIRROR=http://{own_address()}:{server.server_port}\n")
+            print("Stop with Ctrl+C.", flush=True)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print("Stopped.")
     return 0
 
 
-def _state_of(source: Source, path: Path | None) -> str:
-    """What a notebook that loads this set will get, in words."""
-    broken, known = _judge(source, path) if path else ("not here", False)
-    if path is None or broken:
-        then = "a stand-in will be used" if offline() else "fetched when first used"
-        return f"{broken}: {then}"
-    kind = "REAL" if known else "UNKNOWN DATA"
-    return f"{kind}, {_megabytes(path):,.0f} MB, {path}"
+class Mirror(ThreadingHTTPServer):
+    """A server of these files and of nothing else; `serve_forever` sets it to work.
+
+    >>> Mirror({"mnist.npz": Path("mnist.npz")}, "127.0.0.1", 0).server_close()
+    """
+
+    def __init__(self, files: Mapping[str, Path], bind: str, port: int) -> None:
+        super().__init__((bind, port), partial(_OnlyThese, files))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in one line that a client broke off, which happens in every class."""
+        print(f"{client_address[0]} broke off: {sys.exception()}", file=sys.stderr)
 
 
-def _chosen(names: Sequence[str]) -> list[Source]:
-    return [source for source in SOURCES if not names or source.name in names]
+class _OnlyThese(SimpleHTTPRequestHandler):
+    timeout = 60
+
+    def __init__(self, files: Mapping[str, Path], *arguments: Any) -> None:
+        self.files = files
+        super().__init__(*arguments)
+
+    def translate_path(self, path: str) -> str:
+        return str(self.files.get(path.lstrip("/"), ""))
 
 
-def _find(source: Source) -> Path | None:
-    """Where a set lies prepared; None if it is nowhere."""
-    paths = (folder / source.prepared for folder in folders())
-    return next((path for path in paths if path.exists()), None)
+def zipped(folder: Path, target: Path) -> Path:
+    """Put the images of a folder into a zip such as its host offers."""
+    with zipfile.ZipFile(target, "w") as archive:  # JPEGs do not get smaller
+        for path in folder.glob("*/*/*.jp*g"):
+            if path.is_file():
+                archive.write(path, Path(folder.name) / path.relative_to(folder))
+    return target
 
 
-def _judge(source: Source, path: Path) -> tuple[str | None, bool]:
-    """What is broken in a prepared file, if anything, and whether its data is known."""
-    try:
-        contents = or_damaged(source.read, path)
-    except (DamagedError, OSError) as damage:
-        return f"BROKEN, {damage} ({path})", False
-    return None, source.fingerprint(contents) == source.known
-
-
-def _megabytes(path: Path) -> float:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files) / 1e6
+def own_address() -> str:
+    """The address of this machine in its network, as far as it knows."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("10.255.255.255", 1))  # chooses a way out, sends nothing
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 if __name__ == "__main__":

@@ -1,244 +1,125 @@
-"""One file from the first host that delivers it, whatever the others do."""
+"""One file from the first host that delivers it; pooch does the downloading."""
 
-from __future__ import annotations
-
-import contextlib
-import queue
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from http.client import HTTPException
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import pooch  # type: ignore[import-untyped]
-import requests
-import urllib3
+from requests import Response, exceptions
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from course_utils.sources.sources import FetchError, RemoteFile
+from course_utils.sources.sets import FetchError
 
-ROUNDS = 3
+RETRIES = 1  # of one host, when it cannot be reached or breaks off
+SILENCE = 15  # seconds without a byte, after which a host is given up
+WINDOW = 10  # seconds after which the speed is judged
+SLOW = 100_000  # bytes a second below which another host is tried
+DEAD = 4_000  # bytes a second below which a host is given up
 TROUBLES = (
-    (requests.exceptions.SSLError, "shows a certificate that cannot be trusted"),
-    (requests.exceptions.ProxyError, "cannot be reached through the proxy that is set"),
-    (requests.exceptions.Timeout, "does not answer"),
-    (requests.exceptions.ConnectionError, "cannot be reached"),
-    (ValueError, "is not a web address (it should begin with http:// or https://)"),
+    (exceptions.SSLError, "shows a certificate that cannot be trusted"),
+    (exceptions.ProxyError, "cannot be reached through the proxy that is set"),
+    (exceptions.Timeout, "does not answer"),
+    (exceptions.ConnectionError, "cannot be reached, or falls silent"),
+    (exceptions.ChunkedEncodingError, "breaks off in the middle"),
+    (exceptions.RequestException, "is not a web address that can be used"),
+    (ValueError, "sends something else (its checksum or its length is wrong)"),
 )
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long to be patient with a host: seconds, and bytes a second."""
-
-    answer: float = 40  # until the first byte, shared by all hosts of a file
-    silence: float = 15  # between two bytes
-    window: float = 15  # over which the speed is measured
-    speed: float = 100_000  # below it, another host is tried
-    least: float = 4_000  # below it, a host counts as dead
+class TooSlowError(FetchError):
+    """A host delivers, but slowly."""
 
 
-LIMITS = Limits()
+def download(
+    name: str, urls: Sequence[str], sha256: str, folder: Path, most_bytes: int
+) -> Path:
+    """The file, put into `folder` by the first of its hosts that delivers it.
 
-
-class HostError(FetchError):
-    """One host did not deliver; `partly` says whether it sent at least something."""
-
-    def __init__(self, message: str, partly: bool = False) -> None:
-        super().__init__(message)
-        self.partly = partly
-
-
-def download(file: RemoteFile, folder: Path) -> Path:
-    """The file, fetched into `folder` from the first of its hosts that delivers.
-
-    A slow host is left for the next one. When all have been tried, those that sent at
-    least something are tried again, now with patience: the download goes on where it
-    broke off.
-
-    >>> path = download(MNIST.files[0], Path("downloads"))
+    A slow host is left for the next one. If no host delivers, the slow ones are asked
+    again, and then they are good enough.
     """
     pooch.get_logger().setLevel("WARNING")
-    hosts, troubles = list(file.urls), {}
-    for turn in range(ROUNDS):
-        patient = turn > 0 or len(hosts) == 1
-        again = []
+    hosts, troubles = list(urls), {}
+    for least_speed in (SLOW if len(hosts) > 1 else DEAD, DEAD):
+        slow_hosts = []
         for url in hosts:
             try:
-                return _retrieve(file, url, folder, patient)
-            except HostError as trouble:
+                return _from_host(name, url, sha256, folder, most_bytes, least_speed)
+            except FetchError as trouble:
                 troubles[_host(url)] = str(trouble)
-                again += [url] if trouble.partly else []
-        hosts = again
+                if isinstance(trouble, TooSlowError):
+                    slow_hosts.append(url)
+        hosts = slow_hosts
     reasons = "; ".join(f"{host} {trouble}" for host, trouble in troubles.items())
-    raise FetchError(f"{file.name} did not arrive: {reasons}")
+    raise FetchError(f"{name} did not arrive: {reasons}")
 
 
-def _retrieve(file: RemoteFile, url: str, folder: Path, patient: bool) -> Path:
-    """The file from one host, its checksum compared."""
-    transfer = Transfer(file, folder / f"{file.name}.part", patient)
+def _from_host(
+    name: str, url: str, sha256: str, folder: Path, most_bytes: int, least_speed: float
+) -> Path:
+    def bring(url: str, output_file: str, shelf: pooch.Pooch) -> None:
+        with _Bar(f"{name} from {_host(url)}", most_bytes, least_speed) as bar:
+            pooch.HTTPDownloader(
+                progressbar=bar,
+                timeout=SILENCE,
+                headers={"Accept-Encoding": "identity"},
+                hooks={"response": _refuse},
+            )(url, output_file, shelf)
+
+    registry = {name: sha256 or None}
+    shelf = pooch.create(
+        folder, "", registry=registry, urls={name: url}, retry_if_failed=RETRIES
+    )
     try:
-        path = pooch.retrieve(url, file.checksum, file.name, folder, None, transfer)
-    except ValueError:  # pooch's word for another checksum
-        if transfer.start:  # the beginning may have come from another file
-            return _retrieve(file, url, folder, patient)
-        raise HostError("sends another file (its checksum is wrong)") from None
-    return Path(path)
+        return Path(shelf.fetch(name, downloader=bring))
+    except (exceptions.RequestException, ValueError) as error:
+        reason = next(reason for kind, reason in TROUBLES if isinstance(error, kind))
+        raise FetchError(reason) from None
 
 
-class Transfer:
-    """One download from one host, in the form in which pooch calls it.
+class _Bar(tqdm):  # type: ignore[misc]
+    """A progress bar that ends a download which is too slow or too large."""
 
-    What has arrived is kept in `part`, whatever happens. It is completed later if the
-    file has a checksum, or if the host proves by its ETag that it is the same file.
-    """
+    def __init__(self, name: str, most_bytes: int, least_speed: float) -> None:
+        self.most_bytes, self.least_speed = most_bytes, least_speed
+        self.since = time.monotonic()
+        looks = {"unit": "B", "unit_scale": True, "leave": False, "delay": 1}
+        super().__init__(desc=name, disable=False, **looks)
 
-    def __init__(self, file: RemoteFile, part: Path, patient: bool) -> None:
-        self.file, self.part, self.patient = file, part, patient
-        self.tag = part.with_suffix(".tag")
-        self.start = 0
+    def __bool__(self) -> bool:
+        return True  # or pooch would leave it alone when the length is not known
 
-    def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
-        """Bring `output_file`, the rest of it if its beginning is there."""
-        with contextlib.closing(self._ask(url)) as answer:
-            self._receive(url, answer)
-        self.tag.unlink(missing_ok=True)
-        self.part.replace(output_file)
-
-    def _ask(self, url: str) -> requests.Response:
-        """The host's answer, which begins at byte `self.start` of the file."""
-        headers = {"Accept-Encoding": "identity", **self._wish_to_resume(url)}
-        seconds = LIMITS.answer / len(self.file.urls)
-        answer = _in_time(seconds, url, headers)
-        if answer.status_code == 416 and self.start:  # there is no more than that
-            self.part.unlink()
-            return self._ask(url)
-        if answer.status_code >= 400:
-            raise HostError(f"answers {answer.status_code} {answer.reason}")
-        if "text/html" in answer.headers.get("Content-Type", ""):
-            raise HostError("sends a web page instead of the file")
-        came = answer.headers.get("Content-Range", "")
-        if answer.status_code != 206 or not came.startswith(f"bytes {self.start}-"):
-            self.start = 0
-        if answer.status_code == 206 and not self.start:
-            raise HostError("sends another piece of the file than it was asked for")
-        return answer
-
-    def _wish_to_resume(self, url: str) -> dict[str, str]:
-        """Headers that ask for the rest of the file, if a part of it is there."""
-        self.start = self.part.stat().st_size if self.part.exists() else 0
-        if not self.start:
-            return {}
-        headers = {"Range": f"bytes={self.start}-"}
-        if self.file.checksum:
-            return headers
-        noted = self.tag.read_text() if self.tag.exists() else ""
-        address, _, tag = noted.partition("\n")
-        if address == url and tag.startswith('"'):
-            return {**headers, "If-Range": tag}
-        self.start = 0
-        return {}
-
-    def _receive(self, url: str, answer: requests.Response) -> None:
-        """Write what comes into the part, and see that nothing is missing."""
-        self.tag.write_text(f"{url}\n{answer.headers.get('ETag', '')}")
-        length = int(answer.headers.get("Content-Length", 0))
-        bar = tqdm(
-            desc=f"{self.file.name} from {_host(url)}",
-            total=self.start + length or None,
-            initial=self.start,
-            unit="B",
-            unit_scale=True,
-            leave=False,
-        )
-        with bar, self.part.open("ab" if self.start else "wb") as part:
-            for chunk in self._chunks(answer):
-                part.write(chunk)
-                bar.update(len(chunk))
-            came = part.tell() - self.start
-        if came < length:
-            raise HostError(f"breaks off after {came:,} of {length:,} bytes", came > 0)
-
-    def _chunks(self, answer: requests.Response) -> Iterator[bytes]:
-        """What arrives, as it arrives, for as long as it comes fast enough."""
-        since, count = time.monotonic(), 0
-        while chunk := _next(answer):
-            yield chunk
-            count += len(chunk)
-            seconds = time.monotonic() - since
-            if seconds > LIMITS.window:
-                self._judge(count / seconds)
-                since, count = time.monotonic(), 0
-
-    def _judge(self, speed: float) -> None:
-        if speed < LIMITS.least:
-            raise HostError(f"sends only {speed:,.0f} bytes a second")
-        if speed < LIMITS.speed and not self.patient:
-            raise HostError(f"sends only {speed / 1000:,.0f} kB a second", partly=True)
+    def update(self, n: float | None = 1) -> None:
+        """Count what has arrived."""
+        super().update(n)
+        if self.n > self.most_bytes:
+            raise FetchError(f"sends more than {self.most_bytes / 1e6:,.0f} MB")
+        seconds = time.monotonic() - self.since
+        # In the end, pooch sets a bar without a known length back to 0.
+        if seconds > WINDOW and 0 < self.n / seconds < self.least_speed:
+            speed = self.n / seconds / 1000
+            raise TooSlowError(f"sends only {speed:,.0f} kB a second")
 
 
-def _in_time(seconds: float, url: str, headers: dict[str, str]) -> requests.Response:
-    """The answer to a request, or a HostError after so many seconds.
-
-    Looking up a name and trying each of a host's addresses can take minutes whatever
-    time-outs are set, so this is done in a thread that need not be waited for.
-    """
-    answers: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answer = requests.get(
-                url,
-                headers=headers,
-                hooks={"response": _refuse_downgrade},
-                stream=True,
-                timeout=(seconds, LIMITS.silence),
-            )
-            answers.put(answer)
-        except Exception as error:  # handed over, to be judged where it matters
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise HostError(f"does not answer within {seconds:g} seconds") from None
-    if isinstance(answer, Exception):
-        raise _as_host_error(answer) from None
-    return answer
-
-
-def _refuse_downgrade(answer: requests.Response, **_: Any) -> None:
-    """Refuse to be sent from https to http, where anybody can change what comes."""
+def _refuse(answer: Response, **_: Any) -> None:
+    """End a request whose answer is not the file, before its content is read."""
     target = urljoin(answer.url, answer.headers.get("Location", ""))
-    leads_down = answer.url.startswith("https:") and not target.startswith("https:")
-    if answer.is_redirect and leads_down:
-        raise HostError("redirects to an address without encryption (http)")
-
-
-def _next(answer: requests.Response) -> bytes:
-    """The bytes that have arrived, without waiting for a whole block of them."""
-    try:
-        return bytes(answer.raw.read1(2**16))
-    except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-        came = answer.raw.tell() > 0
-        if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)):
-            reason = f"sends nothing for {LIMITS.silence:g} seconds"
-            raise HostError(reason, came) from None
-        raise HostError("breaks off in the middle", came) from None
-
-
-def _as_host_error(error: Exception) -> HostError:
-    if isinstance(error, HostError):
-        return error
-    for kind, reason in TROUBLES:
-        if isinstance(error, kind):
-            return HostError(reason)
-    return HostError(f"cannot be asked ({type(error).__name__})")
+    trouble = ""
+    if answer.is_redirect:
+        if answer.url.startswith("https:") and not target.startswith("https:"):
+            trouble = "redirects to an address without encryption (http)"
+    elif answer.status_code != 200:
+        trouble = f"answers {answer.status_code} {answer.reason}"
+    elif "text/html" in answer.headers.get("Content-Type", ""):
+        trouble = "sends a web page instead of the file"
+    if trouble:
+        answer.close()
+        raise FetchError(trouble)
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc or url
+    """The host in an address, without the user and the password that may be there."""
+    rest = url.rpartition("@")[2].removeprefix("https://").removeprefix("http://")
+    return rest.partition("/")[0] or "the address"

@@ -155,7 +155,7 @@ BROKEN: dict[str, list[Edit]] = {
     "finished": [prose("TODO: write more.")],
     "cell_count": [
         lambda raw: [without(text)(raw) for text in ("ramp", "Trap", "losses")],
-        lambda raw: raw["cells"].extend(25 * raw["cells"][-1:]),
+        lambda raw: raw["cells"].extend(50 * raw["cells"][-1:]),
     ],
     "short_code": [
         in_all_code(9 * "\npass"),

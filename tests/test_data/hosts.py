@@ -4,48 +4,49 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import re
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import numpy as np
 
-from course_utils.sources.archives import fingerprint, read_idx, read_npz, save_npz
-from course_utils.sources.sources import RemoteFile, Source
+from course_utils.sources import Source
+from course_utils.sources.sets import Arrays, fingerprint, read_idx, read_npz
 
-NUMBERS = np.random.RandomState(0).randint(0, 256, (100, 3000)).astype(np.uint8)
+NUMBERS = np.random.RandomState(0).randint(0, 256, (100, 1000)).astype(np.uint8)
 HEADER = b"\0\0\x08\2" + struct.pack(">II", *NUMBERS.shape)
 CONTENT = gzip.compress(HEADER + NUMBERS.tobytes(), mtime=0)
 HALF = len(CONTENT) // 2
 
 
 def toy(*addresses: str, checked: bool = True) -> Source:
-    """A data set of 300 kB, to be had at these addresses."""
-    checksum = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
-    urls = tuple(f"{address}/toy.gz" for address in addresses)
+    """A data set of 100 kB, to be had at these addresses."""
     return Source(
         name="toy",
+        prepare=prepare_toy,
+        read=read_toy,
         title="Toy",
         prepared="toy.npz",
-        megabytes=1,
-        files=(RemoteFile("toy.gz", urls, checksum if checked else None),),
-        unpack=unpack_toy,
-        read=partial(read_npz, shapes={"numbers": NUMBERS.shape}),
-        fingerprint=fingerprint,
-        known=fingerprint({"numbers": NUMBERS}),
+        most_bytes=1_000_000,
+        hosts=[f"{address}/" for address in addresses],
+        files={"toy.gz": hashlib.sha256(CONTENT).hexdigest() if checked else ""},
+        known={fingerprint({"numbers": NUMBERS}): ""},
     )
 
 
-def unpack_toy(downloads: Path, target: Path) -> None:
-    save_npz(target, {"numbers": read_idx(downloads / "toy.gz")})
+def prepare_toy(downloads: Path, target: Path) -> None:
+    np.savez(target, numbers=read_idx(downloads / "toy.gz"))
+
+
+def read_toy(path: Path) -> tuple[Arrays, str]:
+    arrays = read_npz(path)
+    return arrays, fingerprint(arrays)
 
 
 class Visitor(BaseHTTPRequestHandler):
@@ -55,7 +56,7 @@ class Visitor(BaseHTTPRequestHandler):
     server: Host
 
     def do_GET(self) -> None:
-        self.server.asked.append(f"{self.path} {self.headers.get('Range', '')}".strip())
+        self.server.asked.append(self.path)
         self.close_connection = True
         with suppress(ConnectionError):  # the visitor may lose patience
             self.server.behave(self)
@@ -105,38 +106,42 @@ def host(behave: Behaviour, certificate: Path | None = None) -> Iterator[Host]:
 
 
 def whole(visitor: Visitor) -> None:
-    """All of it, or what is missing, as the visitor wishes."""
-    wish = re.fullmatch(r"bytes=(\d+)-", visitor.headers.get("Range", ""))
-    start = int(wish[1]) if wish else 0
-    piece = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
-    more = {"Content_Range": piece} if wish else {}
-    visitor.start(206 if wish else 200, len(CONTENT) - start, **more)
-    visitor.wfile.write(CONTENT[start:])
-
-
-def slow(visitor: Visitor, pause: float = 0.1) -> None:
-    """All of it, but only 10 kB every tenth of a second."""
     visitor.start()
-    for start in range(0, len(CONTENT), 10_000):
-        visitor.wfile.write(CONTENT[start : start + 10_000])
-        time.sleep(pause)
+    visitor.wfile.write(CONTENT)
 
 
-def one_byte_at_a_time(visitor: Visitor) -> None:
+def slow(visitor: Visitor) -> None:
+    """All of it, at 50 kB a second."""
     visitor.start()
-    for number in range(len(CONTENT)):
-        visitor.wfile.write(CONTENT[number : number + 1])
+    for start in range(0, len(CONTENT), 5_000):
+        visitor.wfile.write(CONTENT[start : start + 5_000])
         time.sleep(0.1)
 
 
+def dripping(visitor: Visitor) -> None:
+    """At 1 kB a second."""
+    visitor.start()
+    for start in range(0, len(CONTENT), 100):
+        visitor.wfile.write(CONTENT[start : start + 100])
+        time.sleep(0.1)
+
+
+def endless(visitor: Visitor) -> None:
+    """Far more than the file can be, as fast as possible."""
+    visitor.send_response(200)
+    visitor.end_headers()
+    while True:
+        visitor.wfile.write(bytes(2**16))
+
+
 def half_and_no_more(visitor: Visitor) -> None:
-    visitor.start(ETag='"toy"')
+    visitor.start()
     visitor.wfile.write(CONTENT[:HALF])
 
 
 def half_and_silence(visitor: Visitor) -> None:
     half_and_no_more(visitor)
-    time.sleep(20)
+    time.sleep(5)
 
 
 def half_and_reset(visitor: Visitor) -> None:
@@ -159,13 +164,14 @@ def web_page(visitor: Visitor) -> None:
 
 
 def silence(visitor: Visitor) -> None:
-    time.sleep(20)
+    time.sleep(5)
 
 
-def endless_headers(visitor: Visitor) -> None:
-    for _ in range(200):
-        visitor.wfile.write(b"X")
-        time.sleep(0.1)
+def length_in_letters(visitor: Visitor) -> None:
+    visitor.send_response(200)
+    visitor.send_header("Content-Length", "abc")
+    visitor.end_headers()
+    visitor.wfile.write(CONTENT)
 
 
 def error(status: int) -> Behaviour:

@@ -466,7 +466,7 @@ def test_validation_neither_comes_nor_goes_half_way(first: Any) -> None:
 
 def test_one_history_holds_one_score() -> None:
     train(nn.Linear(2, 2), 1)
-    with pytest.raises(CheckpointError, match="holds accuracy, and .* asks for dice"):
+    with pytest.raises(CheckpointError, match=r"holds accuracy, and .* asks for dice"):
         train(nn.Linear(2, 2), 2, score=dice)
 
 

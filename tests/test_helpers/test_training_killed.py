@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from course_utils import BatchLoader, RandomFlip, RandomShift, fit
 
 KILLS = int(os.environ.get("COURSE_KILLS", "20"))
-EPOCHS, BATCHES = 8, 6
+EPOCHS, BATCHES = 5, 4
 
 
 def train(folder: Path) -> None:
@@ -32,7 +32,10 @@ def train(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
     torch.manual_seed(0)
-    data = torch.randint(256, (BATCHES * 16, 3, 8, 8)).byte(), torch.arange(96) % 3
+    data = (
+        torch.randint(256, (BATCHES * 16, 3, 8, 8)).byte(),
+        torch.arange(BATCHES * 16) % 3,
+    )
     moves: list[Any] = [RandomShift(2), RandomFlip()]
     batches = BatchLoader(data, 16, shuffle=True, mean=0.5, std=0.5, augment=moves)
     model = nn.Sequential(

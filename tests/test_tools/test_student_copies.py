@@ -10,8 +10,8 @@ from nbformat.v4 import (
     new_output,
 )
 
-from new_chapter import write_chapter
 from canonical_form import load, parse, serialise
+from new_chapter import write_chapter
 from student_copies import is_solution, main, remains, student_copy
 from test_chapters.chapters import ROOT
 
