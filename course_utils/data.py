@@ -132,12 +132,12 @@ def load_membranes() -> Parts:
 
 def load_phantoms() -> Parts:
     """Generated volumes in four channels; each voxel is one of four tissues."""
-    arrays, parts = standins.make_phantoms(), []
-    classes = ["outside", "grey", "white", "lesion"]
+    arrays = {key: torch.from_numpy(a) for key, a in standins.make_phantoms().items()}
+    classes, parts = ["outside", "grey", "white", "lesion"], []
     for part in ("train", "validation", "test"):
         images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
         about = "Phantoms", part.replace("train", "training"), "generated"
-        parts.append(PictureDataset(torch.from_numpy(images), labels, classes, *about))
+        parts.append(PictureDataset(images, labels, classes, *about))
     return Parts(*parts)
 
 
