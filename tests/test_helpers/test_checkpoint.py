@@ -131,8 +131,12 @@ def test_leftovers_are_removed_once_nobody_can_be_writing_them() -> None:
     assert files() == ["demo.124.new", "demo.pt"]
 
 
-def failing(*paths: Any) -> None:
-    raise PermissionError(13, "Permission denied")
+def failing(*places: Any, real: Any = os.replace) -> None:
+    """As where a virus scanner holds the file that should get the good name."""
+    if len(places) == 2 and Path(places[1]) != PATH:
+        real(*places)
+    else:
+        raise PermissionError(13, "Permission denied")
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])
