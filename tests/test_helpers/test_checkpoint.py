@@ -167,7 +167,7 @@ def test_a_disk_that_takes_no_more_is_named_and_keeps_no_half_file() -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
     try:
-        with pytest.raises(CheckpointError, match=r"cannot be written \(File too larg"):
+        with pytest.raises(CheckpointError, match=r"cannot be written \(File too"):
             save_checkpoint("demo", part={"x": torch.zeros(9000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
