@@ -169,5 +169,5 @@ def _class_numbers(predictions: Any, labels: Any) -> tuple[Tensor, Tensor]:
         if predictions.isnan().any():
             raise ValueError("the scores hold NaN: no class can be read from them")
         predictions = predictions.argmax(dim=1)
-    counts = labels != IGNORED
+    counts = labels.long() != IGNORED  # in bytes, 156 would be equal to -100
     return predictions[counts].long(), labels[counts].long()
