@@ -53,8 +53,13 @@ class PictureDataset(Dataset[tuple[Any, Any]]):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         number = operator.index(index)
+        image = self.images[number]
+        if isinstance(image, Path):
+            import PIL.Image
+
+            image = _channels_first(np.array(PIL.Image.open(image).convert("RGB")))
         # Copies: what a transform does to them must not change the data set.
-        image, label = _pixels(self.images[number]), self.labels[number].clone()
+        image, label = image.clone(), self.labels[number].clone()
         if label.ndim == 0:
             return (self.transform(image) if self.transform else image), int(label)
         if self.transform:
@@ -70,12 +75,10 @@ class PictureDataset(Dataset[tuple[Any, Any]]):
     def subset(self, indices: Any, part: str | None = None) -> Self:
         """The images with these numbers, or where a mask (`labels == 1`) is True."""
         chosen = torch.as_tensor(indices)
-        numbers = torch.arange(len(self))[chosen if len(chosen) else chosen.long()]
+        rows = torch.arange(len(self))[chosen if len(chosen) else chosen.long()]
         is_tensor = isinstance(self.images, Tensor)
-        images = (
-            self.images[numbers] if is_tensor else [self.images[i] for i in numbers]
-        )
-        labels, part = self.labels[numbers], part or self.part
+        images = self.images[rows] if is_tensor else [self.images[row] for row in rows]
+        labels, part = self.labels[rows], part or self.part
         return dataclasses.replace(self, images=images, labels=labels, part=part)
 
     def __repr__(self) -> str:
@@ -169,12 +172,12 @@ def _three_parts(
     contents, kind = _contents(source, stand_in)
     sets = []
     for part in ("train", "test"):
-        if part in contents:  # photographs, each of a size of its own
+        if part in contents:  # photographs of various sizes: files, or drawn ones
             images, labels = contents[part]
+            images = [i if isinstance(i, Path) else _channels_first(i) for i in images]
         else:
             images, labels = contents[f"{part}_images"], contents[f"{part}_labels"]
-            images = images.reshape(*images.shape[:3], -1)  # grey ones get a channel
-            images = torch.from_numpy(images).movedim(-1, 1).contiguous()
+            images = _channels_first(images.reshape(*images.shape[:3], -1))
         sets.append(PictureDataset(images, labels, classes, source.title, part, kind))
     known, test = sets
     rest, held = held_out_of(known.labels.numpy(), every)
@@ -190,12 +193,5 @@ def held_out_of(labels: np.ndarray, every: int) -> tuple[np.ndarray, np.ndarray]
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
-def _pixels(image: Any) -> Tensor:
-    """A tensor of its own: of a tensor, of a file, or of an array from a stand-in."""
-    if isinstance(image, Tensor):
-        return image.clone()
-    if isinstance(image, Path):
-        from PIL import Image
-
-        image = np.array(Image.open(image).convert("RGB"))
-    return torch.from_numpy(image).movedim(-1, 0).contiguous()
+def _channels_first(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels).movedim(-1, -3).contiguous()

@@ -126,5 +126,5 @@ def _class_numbers(predictions: Any, labels: Any) -> tuple[Tensor, Tensor, int]:
             f"predictions {shape} and labels {target} do not fit: give class numbers "
             "or scores with classes on axis 1 (for one score, (scores > 0).long())"
         )
-    counts = labels != IGNORED
-    return predictions[counts].long(), labels[counts].long(), scores
+    predictions, labels = predictions.long(), labels.long()  # a byte of 156 is not -100
+    return predictions[labels != IGNORED], labels[labels != IGNORED], scores

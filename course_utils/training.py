@@ -183,9 +183,11 @@ def fit(
         print(f"Interrupted in {where}: the model can be used, in eval mode.")
         raise
     finally:
-        model.load_state_dict(best or model.state_dict())
+        which = "its last step"
+        if best:
+            model.load_state_dict(best)
+            which = f"epoch {history.best_epoch}, the best"
         model.eval()
-        which = f"epoch {history.best_epoch}, the best" if best else "its last step"
         history.note = f"The model has the weights of {which}."
     show(history)
     return history
@@ -289,18 +291,21 @@ class _Totals:
                 "high a learning rate (try a tenth), inputs that hold NaN or are not "
                 "normalised, and a loss that divides by 0"
             )
-        score = self.scores[0] / self.scores[-1]
         if self.score in (dice, iou):
             overlap = metrics.dice_of(self.scores)
             overlap = overlap if self.score is dice else overlap / (2 - overlap)
             score = overlap.nanmean()
+        else:
+            total, count = self.scores
+            score = total / count
         return Result((self.losses[0] / self.losses[1]).item(), score.item())
 
 
 def _counts(loss: Loss, targets: Tensor) -> Tensor:
     """True for each target that counts, False where the loss leaves it out."""
-    left_out = getattr(loss, "ignore_index", metrics.IGNORED)
-    return (targets != left_out) | torch.tensor(targets.is_floating_point())
+    if targets.is_floating_point():
+        return torch.ones_like(targets, dtype=torch.bool)
+    return targets != getattr(loss, "ignore_index", metrics.IGNORED)
 
 
 def _score_sums(
@@ -375,20 +380,17 @@ def _require_a_plan(
     """Stop before anything is changed if these do not go together."""
     ours = {id(weight) for weight in model.parameters() if weight.requires_grad}
     theirs = {id(w) for group in optimizer.param_groups for w in group["params"]}
-    trouble = ""
     if ours.isdisjoint(theirs):
-        trouble = (
-            "the optimizer holds no weight of this model that can be trained: make "
+        raise ValueError(
+            "the optimizer holds no weight of this model that can be trained: make a "
+            "new one from model.parameters(), and look at requires_grad"
         )
-        trouble += "a new one from model.parameters(), and look at requires_grad"
-    elif scheduler is not None and scheduler.optimizer is not optimizer:
-        trouble = "the scheduler belongs to another optimizer: make it from this one"
-    elif schedule_by not in ("epoch", "batch"):
-        trouble = f'schedule_by is "epoch" or "batch", not {schedule_by!r}'
-    elif isinstance(scheduler, OneCycleLR) and schedule_by == "epoch":
-        trouble = 'one cycle steps after every batch: pass schedule_by="batch"'
-    if trouble:
-        raise ValueError(trouble)
+    if scheduler is not None and scheduler.optimizer is not optimizer:
+        raise ValueError("the scheduler belongs to another optimizer: make a new one")
+    if schedule_by not in ("epoch", "batch"):
+        raise ValueError(f'schedule_by is "epoch" or "batch", not {schedule_by!r}')
+    if isinstance(scheduler, OneCycleLR) and schedule_by == "epoch":
+        raise ValueError('one cycle steps by batch: pass schedule_by="batch"')
 
 
 def _step(scheduler: LRScheduler | None, result: Result) -> None:

@@ -131,8 +131,12 @@ def test_leftovers_are_removed_once_nobody_can_be_writing_them() -> None:
     assert files() == ["demo.124.new", "demo.pt"]
 
 
-def failing(*paths: Any) -> None:
-    raise PermissionError(13, "Permission denied")
+def failing(*places: Any, real: Any = os.replace) -> None:
+    """As where a virus scanner holds the file that should get the good name."""
+    if len(places) == 2 and Path(places[1]) != PATH:
+        real(*places)
+    else:
+        raise PermissionError(13, "Permission denied")
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])
@@ -163,7 +167,7 @@ def test_a_disk_that_takes_no_more_is_named_and_keeps_no_half_file() -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))
     try:
-        with pytest.raises(CheckpointError, match=r"cannot be written \(File too larg"):
+        with pytest.raises(CheckpointError, match=r"cannot be written \(File too"):
             save_checkpoint("demo", part={"x": torch.zeros(9000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
