@@ -177,7 +177,7 @@ def _three_parts(
             images = [i if isinstance(i, Path) else _channels_first(i) for i in images]
         else:
             images, labels = contents[f"{part}_images"], contents[f"{part}_labels"]
-            images = _channels_first(images.reshape(*images.shape[:3], -1))
+            images = _channels_first(images if images.ndim == 4 else images[..., None])
         sets.append(PictureDataset(images, labels, classes, source.title, part, kind))
     known, test = sets
     rest, held = held_out_of(known.labels.numpy(), every)
