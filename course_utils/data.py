@@ -123,7 +123,10 @@ def load_ants_bees() -> Parts:
 
 
 def load_membranes() -> Parts:
-    """Electron microscopy of cells: slices 0-19, 20-23 and 24-29 of one stack."""
+    """Electron microscopy of cells: slices 0-19, 20-23 and 24-29 of one stack.
+
+    Neighbouring slices look alike, so each part is a block of slices.
+    """
     arrays, kind = _contents(sources.MEMBRANES, standins.standin_membranes)
     images, masks = (torch.from_numpy(arrays[what]) for what in ("images", "labels"))
     title, classes = sources.MEMBRANES.title, ["membrane", "cell"]

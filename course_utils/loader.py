@@ -101,7 +101,7 @@ class BatchLoader:
         """One epoch of (inputs, labels)."""
         self.epoch += 1
         mixed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
-        generator = Generator().manual_seed(int(mixed))  # the CPU's on every device
+        generator = Generator().manual_seed(int(mixed))  # on the CPU for any device
         order = torch.arange(len(self.labels))
         if self.shuffle:
             order = torch.randperm(len(self.labels), generator=generator)

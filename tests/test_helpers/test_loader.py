@@ -322,6 +322,7 @@ WRONG_SIZES: list[dict[str, Any]] = [
     {"batch_size": 0},
     {"batch_size": 2.5},
     {"batch_size": 2, "mean": [0.0, 0.5]},
+    {"batch_size": 2, "mean": [0.1, 0.2, 0.3, 0.4], "std": 0.5},
     {"batch_size": 2, "augment": "flip"},
 ]
 
