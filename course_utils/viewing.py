@@ -18,7 +18,6 @@ from torch.utils.data import Dataset
 from course_utils.training import History
 
 PAGE = 8.0  # inches from side to side
-# For the classes of masks, which differ in more than colour.
 LINES = (("#E69F00", "-"), ("#56B4E9", "--"), ("#009E73", ":"), ("#CC79A7", "-."))
 
 
@@ -90,8 +89,8 @@ def show_predictions(
 ) -> list[Axes]:
     """Draw images with the class a network gave them, and how sure it was.
 
-    A tick marks a right answer and a cross a wrong one, above the true class. `scores`
-    are the network's own, from before the softmax.
+    A tick marks a right answer and a cross a wrong one, above the true class. `images`
+    are a batch, and `scores` what the network gave for it, before the softmax.
 
     >>> axes = show_predictions(torch.rand(2, 28, 28), [[2.5, 0], [0, 1]], [0, 0])
     """
@@ -123,7 +122,7 @@ def show_kernels(layer: torch.nn.Conv2d, *, ax: Axes | None = None) -> Axes:
     mosaic = gaps.transpose(1, 2, 0, 3).reshape(channels * (height + 1), -1)
     limit = np.abs(weights).max()
     ax = ax or plt.subplots(figsize=(PAGE, 3), layout="constrained")[1]
-    drawn = ax.imshow(mosaic, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    drawn = ax.imshow(mosaic[:-1, :-1], cmap="PuOr_r", vmin=-limit, vmax=limit)
     ax.set(xticks=[], xlabel=f"{kernels} kernels")
     ax.set(yticks=[], ylabel=f"{channels} input channels")
     ax.figure.colorbar(drawn, ax=ax, label="weight")
@@ -185,7 +184,7 @@ def plot_confusion(matrix: ArrayLike, classes: Sequence[str] | None = None) -> A
     >>> ax = plot_confusion([[8, 2], [1, 9]], classes=["ant", "bee"])
     """
     numbers = torch.as_tensor(matrix).cpu()
-    shares = torch.nn.functional.normalize(numbers.double(), p=1, dim=1)
+    shares = torch.nn.functional.normalize(numbers.double(), p=1, dim=1).numpy()
     size = 0.4 * len(numbers) + 2.1, 0.4 * len(numbers) + 1.1
     figure, ax = plt.subplots(figsize=size, layout="constrained")
     drawn = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
