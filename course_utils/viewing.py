@@ -123,8 +123,9 @@ def show_kernels(layer: torch.nn.Conv2d, *, ax: Axes | None = None) -> Axes:
     limit = np.abs(weights).max()
     ax = ax or plt.subplots(figsize=(PAGE, 3), layout="constrained")[1]
     drawn = ax.imshow(mosaic[:-1, :-1], cmap="PuOr_r", vmin=-limit, vmax=limit)
-    ax.set(xticks=[], xlabel=f"{kernels} kernels")
-    ax.set(yticks=[], ylabel=f"{channels} input channels")
+    rows = np.arange(channels)
+    ax.set_yticks(rows * (height + 1) + height // 2, rows.astype(str))
+    ax.set(xticks=[], xlabel=f"{kernels} kernels", ylabel="input channel")
     ax.figure.colorbar(drawn, ax=ax, label="weight")
     return ax
 
@@ -167,10 +168,9 @@ def plot_history(history: History) -> list[Axes]:
     best, names = history.best_epoch, {"loss": "loss", "score": history.score_name}
     for ax, (measure, name) in zip(panels, names.items(), strict=True):
         for part, style in (("train", "-"), ("val", "--")):
-            values = getattr(history, f"{part}_{measure}")
-            if not np.isnan(values).all():  # something was measured
-                epochs = range(1, len(values) + 1)
-                ax.plot(epochs, values, style, marker=".", label=part)
+            curve = getattr(history, f"{part}_{measure}")
+            if not np.isnan(curve).all():  # something was measured
+                ax.plot(range(1, len(curve) + 1), curve, style, marker=".", label=part)
         ax.axvline(best, color="gray", linestyle=":", label=f"best: epoch {best}")
         ax.set(xlabel="epoch", title=name)
         ax.locator_params("x", integer=True)

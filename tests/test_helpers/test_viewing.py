@@ -200,13 +200,15 @@ def test_without_labels_only_the_guess_is_told() -> None:
 
 def test_kernels_share_one_scale_with_0_in_the_middle() -> None:
     layer = torch.nn.Conv2d(3, 6, 5)
-    image = show_kernels(layer).images[0]
+    ax = show_kernels(layer)
+    image = ax.images[0]
     strongest = layer.weight.abs().max().item()
     assert image.get_clim() == pytest.approx((-strongest, strongest))
     first = np.asarray(image.get_array())[:5, :5]
     np.testing.assert_allclose(first, layer.weight[0, 0].detach())
     second_row = np.asarray(image.get_array())[6:11, 12:17]
     np.testing.assert_allclose(second_row, layer.weight[2, 1].detach())
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0", "1", "2"]
 
 
 def test_a_mask_is_outlined_with_a_line_style_for_each_class() -> None:
