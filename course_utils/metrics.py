@@ -2,22 +2,17 @@
 
 Predictions are either scores, with the classes on axis 1 as a network gives them, or
 class numbers in the shape of the labels. Labels of -100 are left out, as PyTorch's
-losses leave them out. Where a formula divides 0 by 0, there is nothing to measure and
-the result is NaN: leave it out of a mean with `nanmean()`.
+losses do. Where a formula divides 0 by 0, the result is NaN: take `nanmean()` then.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
 IGNORED = -100
-Classes: TypeAlias = int | Sequence[str] | None
 
 
 def accuracy(predictions: Any, labels: Any) -> float:
@@ -26,41 +21,30 @@ def accuracy(predictions: Any, labels: Any) -> float:
     >>> accuracy(torch.tensor([2, 0, 1, 1]), torch.tensor([2, 0, 1, 0]))
     0.75
     """
-    found, true = _class_numbers(predictions, labels)
+    found, true, _ = _class_numbers(predictions, labels)
     return int((found == true).sum()) / len(true) if len(true) else math.nan
 
 
-def confusion(predictions: Any, labels: Any, classes: Classes = None) -> Tensor:
+def confusion(predictions: Any, labels: Any, classes: int | None = None) -> Tensor:
     """How often each class (row) was taken for each class (column).
 
-    `classes` is their number or their names. Without it, scores tell how many there
-    are, or else the highest class number seen.
+    `classes` is their number: by default that of the scores, or the highest one seen.
 
-    >>> confusion(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]))
-    tensor([[1, 1],
-            [0, 1]])
+    >>> confusion(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0])).tolist()
+    [[1, 1], [0, 1]]
     """
-    found, true = _class_numbers(predictions, labels)
-    both = torch.stack([true, found])
-    if classes is None:
-        shape = tuple(torch.as_tensor(predictions).shape)
-        is_scores = len(shape) > torch.as_tensor(labels).ndim
-        highest = int(both.max()) if both.numel() else -1
-        classes = shape[1] if is_scores else highest + 1
-    size = classes if isinstance(classes, int) else len(classes)
-    if both.numel() and not 0 <= both.min() <= both.max() < size:
-        raise ValueError(
-            f"{size} classes have the numbers 0 to {size - 1}, but labels and "
-            f"predictions go from {both.min()} to {both.max()}"
-        )
+    found, true, scores = _class_numbers(predictions, labels)
+    seen = len(torch.cat([found, true]).bincount())
+    size = classes or scores or seen
+    if seen > size:
+        raise ValueError(f"there are {size} classes, and one has the number {seen - 1}")
     return torch.bincount(true * size + found, minlength=size**2).view(size, size)
 
 
-def dice(predictions: Any, labels: Any, classes: Classes = None) -> Tensor:
+def dice(predictions: Any, labels: Any, classes: int | None = None) -> Tensor:
     """Dice's overlap of every class: twice what both share, divided by both sizes.
 
-    1 is a perfect fit and 0 none; a class in neither of the two has NaN. All images
-    count together, so that a large one weighs more than a small one.
+    1 is a perfect fit and 0 none. All images count together: large ones weigh more.
 
     >>> dice(torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]]))
     tensor([0.8000, 0.6667])
@@ -68,16 +52,10 @@ def dice(predictions: Any, labels: Any, classes: Classes = None) -> Tensor:
     return dice_of(confusion(predictions, labels, classes))
 
 
-def iou(predictions: Any, labels: Any, classes: Classes = None) -> Tensor:
-    """Intersection over union of every class: what both share, divided by all of both.
-
-    Stricter than Dice, in the same order: IoU = Dice / (2 - Dice). A class in neither
-    of the two has NaN.
-
-    >>> iou(torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]]))
-    tensor([0.6667, 0.5000])
-    """
-    return iou_of(confusion(predictions, labels, classes))
+def iou(predictions: Any, labels: Any, classes: int | None = None) -> Tensor:
+    """Intersection over union of every class: what both share of what either covers."""
+    overlap = dice(predictions, labels, classes)
+    return overlap / (2 - overlap)
 
 
 def dice_of(pairs: Tensor) -> Tensor:
@@ -85,21 +63,15 @@ def dice_of(pairs: Tensor) -> Tensor:
     return 2 * pairs.diagonal() / (pairs.sum(dim=0) + pairs.sum(dim=1))
 
 
-def iou_of(pairs: Tensor) -> Tensor:
-    """Intersection over union of every class from a confusion matrix."""
-    overlap = dice_of(pairs)
-    return overlap / (2 - overlap)
-
-
-@dataclass(repr=False, eq=False, frozen=True)
 class ClassReport:
     """Precision, recall and F1 of every class: tensors that show as a table."""
 
-    classes: Sequence[str]
-    precision: Tensor
-    recall: Tensor
-    f1: Tensor
-    count: Tensor
+    def __init__(self, pairs: Tensor, classes: Sequence[str]) -> None:
+        self.classes = classes
+        self.precision = pairs.diagonal() / pairs.sum(dim=0)
+        self.recall = pairs.diagonal() / pairs.sum(dim=1)
+        self.f1 = dice_of(pairs)
+        self.count = pairs.sum(dim=1)
 
     def __repr__(self) -> str:
         width = max(map(len, ["class", *self.classes]))
@@ -110,64 +82,49 @@ class ClassReport:
         return "\n".join(lines)
 
 
-def class_report(predictions: Any, labels: Any, classes: Classes = None) -> ClassReport:
+def class_report(predictions: Any, labels: Any, classes: Sequence[str]) -> ClassReport:
     """Precision, recall and F1 of every class, and how often the class occurs.
 
     Precision: of those called so, the share that are. Recall: of those that are, the
-    share called so. F1: their harmonic mean, equal to Dice. Where there is nothing to
-    share, a rate is NaN (in the table "-").
+    share called so. F1: their harmonic mean, equal to Dice.
 
     >>> class_report(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]), ["ant", "bee"])
     class  precision   recall       f1    count
     ant       100.0%    50.0%    66.7%        2
     bee        50.0%   100.0%    66.7%        1
     """
-    pairs = confusion(predictions, labels, classes)
-    if classes is None or isinstance(classes, int):
-        classes = [str(number) for number in range(len(pairs))]
-    right, called, there = pairs.diagonal(), pairs.sum(dim=0), pairs.sum(dim=1)
-    return ClassReport(classes, right / called, right / there, dice_of(pairs), there)
+    return ClassReport(confusion(predictions, labels, len(classes)), classes)
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """Between which rates the true one lies, with 95 % confidence.
 
-    Wilson's interval: all rates whose expected count differs from `right` by at most
-    z = 1.96 standard deviations. Unlike "rate plus or minus", it stays between 0 and 1
-    and holds for small samples.
+    Wilson's interval holds for small samples too, unlike "rate plus or minus".
 
     >>> low, high = wilson_interval(144, 153)
     >>> f"{low:.1%} to {high:.1%}"
     '89.2% to 96.9%'
     """
-    if right != int(right) or total != int(total):
-        raise ValueError(f"give two counts of answers, not {right} and {total}")
-    right, total = int(right), int(total)  # NumPy's small integers would overflow
-    if not 0 <= right <= total or total == 0:
-        raise ValueError(f"{right} right answers of {total} make no rate")
-    z = 1.959963984540054
-    middle = (right + z**2 / 2) / (total + z**2)
-    half = z * math.sqrt(right * (total - right) / total + z**2 / 4) / (total + z**2)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    from scipy.stats import binomtest  # type: ignore[import-untyped]
+
+    low, high = binomtest(right, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
-def _class_numbers(predictions: Any, labels: Any) -> tuple[Tensor, Tensor]:
-    """The predicted and the true class of each label that counts, in two rows."""
+def _class_numbers(predictions: Any, labels: Any) -> tuple[Tensor, Tensor, int]:
+    """Class numbers, predicted and true, without ignored labels; number of scores."""
     predictions, labels = torch.as_tensor(predictions), torch.as_tensor(labels)
     shape, target = tuple(predictions.shape), tuple(labels.shape)
-    is_scores = len(shape) == len(target) + 1 and shape[:1] + shape[2:] == target
-    if labels.is_floating_point() or not (
-        (is_scores and shape[1] > 1)
-        or (shape == target and not predictions.is_floating_point())
-    ):
-        raise ValueError(
-            f"predictions and labels do not fit, shapes {shape} and {target}: labels "
-            "are class numbers, predictions too or scores with the classes on axis 1 "
-            "(of one score each, make (scores > 0).long())"
-        )
-    if is_scores:
+    scores = shape[1] if len(shape) == len(target) + 1 else 0
+    if scores > 1:
         if predictions.isnan().any():
             raise ValueError("the scores hold NaN: no class can be read from them")
         predictions = predictions.argmax(dim=1)
-    counts = labels.long() != IGNORED  # in bytes, 156 would be equal to -100
-    return predictions[counts].long(), labels[counts].long()
+    floats = predictions.is_floating_point() or labels.is_floating_point()
+    if floats or predictions.shape != labels.shape:
+        raise ValueError(
+            f"predictions {shape} and labels {target} do not fit: give class numbers "
+            "or scores with classes on axis 1 (for one score, (scores > 0).long())"
+        )
+    predictions, labels = predictions.long(), labels.long()  # a byte of 156 is not -100
+    return predictions[labels != IGNORED], labels[labels != IGNORED], scores

@@ -292,8 +292,9 @@ class _Totals:
                 "normalised, and a loss that divides by 0"
             )
         if self.score in (dice, iou):
-            formula = metrics.dice_of if self.score is dice else metrics.iou_of
-            score = formula(self.scores).nanmean()
+            overlap = metrics.dice_of(self.scores)
+            overlap = overlap if self.score is dice else overlap / (2 - overlap)
+            score = overlap.nanmean()
         else:
             total, count = self.scores
             score = total / count

@@ -13,7 +13,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2  # type: ignore[import-untyped]
 
-from course_utils.data import Parts, PictureDataset, PictureFiles
+from course_utils.data import Parts, PictureDataset
 
 
 def digits(count: int = 6) -> PictureDataset:
@@ -38,7 +38,7 @@ def files(tmp_path: Path) -> PictureDataset:
         paths.append(tmp_path / f"{number}.jpg")
         Image.new("RGB", (8 + number, 5), (255, 0, 0)).save(paths[-1])
     labels = torch.tensor([0, 0, 1, 1])
-    return PictureDataset(PictureFiles(paths), labels, ("ants", "bees"))
+    return PictureDataset(paths, labels, ("ants", "bees"))
 
 
 def test_it_gives_a_picture_and_its_label() -> None:
@@ -54,7 +54,7 @@ def test_it_gives_a_picture_and_its_label() -> None:
 
 @pytest.mark.parametrize("index", [6, -7, 1000])
 def test_it_ends_where_it_ends(index: int) -> None:
-    with pytest.raises(IndexError, match=f"there is no picture {index} among 6"):
+    with pytest.raises(IndexError, match=f"{index} is out of bounds"):
         digits()[index]
     assert len(list(digits())) == 6  # type: ignore[call-overload]
 
@@ -67,10 +67,10 @@ def test_what_it_gives_is_the_callers_own() -> None:
 
 def test_a_transform_that_works_in_place_leaves_the_data_alone() -> None:
     for whole in (digits(), cells()):
-        before = whole.images.clone(), whole.labels.clone()  # type: ignore[union-attr]
+        before = whole.images.clone(), whole.labels.clone()
         faded = whole.with_transform(lambda *parts: [part.zero_() for part in parts])
         assert len(list(faded)) == len(whole)  # type: ignore[call-overload]
-        assert torch.equal(whole.images, before[0])  # type: ignore[arg-type]
+        assert torch.equal(whole.images, before[0])
         assert torch.equal(whole.labels, before[1])
 
 
@@ -123,9 +123,8 @@ def test_pictures_of_various_sizes_are_read_when_they_are_looked_at(
 ) -> None:
     assert [tuple(image.shape) for image, _ in files][:2] == [(3, 5, 8), (3, 5, 9)]  # type: ignore[attr-defined]
     assert files[0][0][0].float().mean() > 250
-    assert isinstance(files.images, PictureFiles)
-    files.images.paths[2].write_bytes(b"\xff\xd8 broken")
-    with pytest.raises(OSError, match=r"2\.jpg cannot be read .*: remove it"):
+    files.images[2].write_bytes(b"\xff\xd8 broken")
+    with pytest.raises(OSError, match=r"cannot identify image file .*2\.jpg"):
         files[2]
 
 
@@ -138,25 +137,16 @@ def test_it_shows_what_it_is(files: PictureDataset) -> None:
     assert repr(Parts(digits(), digits(), digits())).count("Digits") == 3
 
 
-@pytest.mark.parametrize(
-    ("labels", "says"),
-    [
-        ([0, 1], "3 pictures do not go with 2 labels"),
-        ([0, 1, 2], "labels are 0 to 1; here they go from 0 to 2"),
-        ([-1, 0, 1], "here they go from -1 to 1"),
-    ],
-)
-def test_labels_that_cannot_be_right(labels: list[int], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+@pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2], [-1, 0, 1], [0.0, 0.9, 1.0]])
+def test_labels_that_cannot_be_right(labels: list[float]) -> None:
+    with pytest.raises(ValueError, match="one label, a whole number up to 1"):
         PictureDataset(torch.zeros(3, 1, 2, 2), torch.tensor(labels), ("a", "b"))
 
 
-def test_labels_may_come_in_a_list_and_are_whole_numbers() -> None:
+def test_labels_may_come_in_a_list() -> None:
     images = torch.zeros(3, 1, 2, 2)
     dataset = PictureDataset(images, [0, 1, 1], "ab")  # type: ignore[arg-type]
     assert dataset[2][1] == 1
-    with pytest.raises(TypeError, match=r"whole numbers: call labels.long\(\)"):
-        PictureDataset(images, torch.tensor([0.0, 0.9, 1.0]), "ab")
 
 
 def test_three_parts_have_names(files: PictureDataset) -> None:
