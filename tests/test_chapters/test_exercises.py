@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from course_utils import check, exercises, expect
+from course_utils.answers.compare import difference
 from course_utils.exercises import (
     Exercise,
     Mistakes,
-    difference,
     exercises_of,
     find_exercise,
     line_of,
