@@ -15,7 +15,10 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class RandomFlip:
-    """Mirror some images of a batch left to right, each with a chance of its own."""
+    """Mirror some images of a batch left to right, each with a chance of its own.
+
+    >>> mirrored = RandomFlip()(torch.zeros(8, 3, 32, 32))
+    """
 
     chance: float = 0.5
 
@@ -34,7 +37,10 @@ class RandomFlip:
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Shift each image of a batch by up to `padding` pixels; the border is black."""
+    """Shift each image of a batch by up to `padding` pixels; the border is black.
+
+    >>> shifted = RandomShift(4)(torch.zeros(8, 3, 32, 32))
+    """
 
     padding: int = 4
 

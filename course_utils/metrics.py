@@ -53,7 +53,11 @@ def dice(predictions: Any, labels: Any, classes: int | None = None) -> Tensor:
 
 
 def iou(predictions: Any, labels: Any, classes: int | None = None) -> Tensor:
-    """Intersection over union of every class: what both share of what either covers."""
+    """Intersection over union of every class: what both share of what either covers.
+
+    >>> iou(torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]]))
+    tensor([0.6667, 0.5000])
+    """
     overlap = dice(predictions, labels, classes)
     return overlap / (2 - overlap)
 

@@ -182,7 +182,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "fold that is no solution": (
         '<details class="hide"><summary>S</summary>42</details>',
-        "is none",
+        "neither a solution",
     ),
     "code without copy button": (
         '<div class="cell_input"><div class="highlight">6 * 7</div></div>',
