@@ -65,7 +65,7 @@ def pytest_configure() -> None:
     """Keep tests, and the kernels they start, off the network unless asked for."""
     os.environ.setdefault("COURSE_OFFLINE", "1")
     # As course_utils does, for tests and kernels that import torch first.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 @pytest.hookimpl(trylast=True)
