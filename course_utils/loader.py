@@ -108,15 +108,16 @@ class BatchLoader:
         self.epoch += 1
         mixed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
         generator = Generator().manual_seed(int(mixed))  # on the CPU for any device
+        takes = ["generator" in inspect.signature(s).parameters for s in self.augment]
         order = torch.arange(len(self.labels))
         if self.shuffle:
             order = torch.randperm(len(self.labels), generator=generator)
         for numbers in order.to(self.device).split(self.batch_size)[: len(self)]:
             images = self.images.index_select(0, numbers)
             labels = self.labels.index_select(0, numbers)
-            for step in self.augment:
-                takes = "generator" in inspect.signature(step).parameters
-                augmented = step(images, generator=generator) if takes else step(images)
+            for step, is_random in zip(self.augment, takes, strict=True):
+                options = {"generator": generator} if is_random else {}
+                augmented = step(images, **options)
                 if len(augmented) != len(images) or augmented.dtype != images.dtype:
                     raise TypeError(f"{step} changed the number or type of its images")
                 images = augmented
