@@ -1,4 +1,4 @@
-"""Chapter 10's race, several times: the same network to the same accuracy.
+"""Chapter 12's race, several times: the same network to the same accuracy.
 
     python benchmarks/half_the_time.py [--repeats 5] [--goal 40]
 
@@ -32,7 +32,7 @@ def chapter(goal: float = 0.4) -> dict[str, Any]:
     """What the chapter defines, with networks that have not learned anything."""
     train, val, _ = photographs()
     given = {"train": train, "val": val, "device": pick_device(), "goal": goal}
-    return defined_in("10_training_well", NAMES, **given)
+    return defined_in("12_training_well", NAMES, **given)
 
 
 def race(goal: float) -> dict[str, dict[str, Any]]:

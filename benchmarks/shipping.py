@@ -1,4 +1,4 @@
-"""Size, latency and accuracy of all variants that chapter 12 makes of one network.
+"""Size, latency and accuracy of all variants that chapter 14 makes of one network.
 
     python benchmarks/shipping.py [--rounds 200]
 
@@ -35,7 +35,7 @@ from torch import Tensor
 
 from notebooks import ROOT, load, parse
 
-CHAPTER = ROOT / "notebooks" / "12_shipping_a_model.ipynb"
+CHAPTER = ROOT / "notebooks" / "14_shipping_a_model.ipynb"
 COUNTS = (1, 16, 256)
 Answer = Callable[[Tensor], Tensor]
 

@@ -1,4 +1,4 @@
-"""What the third dimension buys in chapter 9, over several seeds.
+"""What the third dimension buys in chapter 11, over several seeds.
 
     python benchmarks/third_dimension.py [--seeds 3]
 
@@ -42,7 +42,7 @@ VARIANTS = {
 
 def chapter() -> dict[str, Any]:
     """The chapter's definitions."""
-    return defined_in("09_unet_in_3d", NAMES, device=torch.device("cpu"))
+    return defined_in("11_unet_in_3d", NAMES, device=torch.device("cpu"))
 
 
 def normalised() -> dict[str, tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""What each ingredient of chapter 8's U-Net buys, over several seeds.
+"""What each ingredient of chapter 10's U-Net buys, over several seeds.
 
     COURSE_DATA=... python benchmarks/unet_ingredients.py [--seeds 3]
 
@@ -43,7 +43,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def chapter(**changed: Any) -> dict[str, Any]:
     """The chapter's definitions, with others in place of some of them."""
     changed["device"] = torch.device("cpu")
-    return defined_in("08_from_fcn_to_unet", NAMES, **changed)
+    return defined_in("10_unet_on_membranes", NAMES, **changed)
 
 
 def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ VARIANTS: dict[str, tuple[float, dict[str, Any], Loss]] = {
 
 
 def heavy_membrane(masks: Tensor) -> Tensor:
-    """The masks with 2 where exercise 8.4 gives a membrane pixel more weight."""
+    """The masks with 2 where exercise 10.4 gives a membrane pixel more weight."""
     numbers = np.stack([ndimage.label(mask)[0] for mask in masks.numpy()])
     weights = chapter()["border_weights"](torch.from_numpy(numbers))
     return masks.where(weights == 1, HEAVY)

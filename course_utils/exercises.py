@@ -97,7 +97,7 @@ def line_of(name: str, verdict: str) -> str:
 
 
 def find_exercise(name: str) -> Exercise:
-    """The exercise called `name`, such as "3.2": the second of chapter 3."""
+    """The exercise called `name`, such as "4.2": the second of chapter 4."""
     chapter = re.match(r"(\d{1,2})\.", str(name))
     exercises = exercises_of(int(chapter[1])) if chapter else {}
     if name not in exercises:

@@ -1,4 +1,4 @@
-"""The training loop of chapter 5 as a function, with what long trainings need."""
+"""The training loop of chapter 6 as a function, with what long trainings need."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def run_epoch(
     scheduler: LRScheduler | None = None,
     check_labels: bool = True,
 ) -> Result:
-    """The loop of chapter 5 over all batches; without an optimizer, it only looks."""
+    """The loop of chapter 6 over all batches; without an optimizer, it only looks."""
     device = _prepared(model, training=optimizer is not None)
     totals = _Totals(loss, score, device)
     with torch.set_grad_enabled(optimizer is not None):

@@ -1,7 +1,7 @@
 """Pictures from the chapters, as cards that lead there.
 
     ```{gallery}
-    03_convolution_pooling_dense = Four treated portraits
+    04_convolution_pooling_dense = Four treated portraits
     ```
 
 Each line names a chapter and the first words of a picture's description there. The

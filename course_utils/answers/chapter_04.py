@@ -1,245 +1,223 @@
-"""The exercises of chapter 4: data and augmentation."""
+"""The exercises of chapter 4: convolution, pooling, dense layers."""
 
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from course_utils.exercises import Exercise
 
+Net = Callable[[torch.Tensor], torch.Tensor]
+Numbers = torch.Tensor
 
-def _per_channel(numbers: Tensor) -> Tensor:
+
+def _one_at(row: int, column: int) -> torch.Tensor:
+    kernel = torch.zeros(3, 3)
+    kernel[row, column] = 1
+    return kernel
+
+
+def _per_channel(numbers: Numbers) -> Numbers:
     return numbers[:, None, None]
 
 
-def _undone(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return batch * _per_channel(std) + _per_channel(mean)
+def _norm(
+    x: Numbers, mean: Numbers, variance: Numbers, gamma: Numbers, beta: Numbers
+) -> Numbers:
+    spread = (variance + 1e-5).sqrt()
+    scaled = (x - _per_channel(mean)) * _per_channel(gamma / spread)
+    return scaled + _per_channel(beta)
 
 
-def _undo_batch(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return _undone(batch, mean, std).clamp(0, 1)
+def _norm_example(norm: Callable[..., Numbers]) -> Numbers:
+    x = (torch.arange(54.0) * 7 % 11).reshape(2, 3, 3, 3)
+    mean, variance = torch.tensor([4.0, 5, 6]), torch.tensor([1.0, 4, 9])
+    gamma, beta = torch.tensor([1.0, 2, 3]), torch.tensor([0.5, -1, 2])
+    return norm(x, mean, variance, gamma, beta)
 
 
-def _normalised() -> tuple[Tensor, Tensor, Tensor]:
-    batch = torch.linspace(-3, 3, 2 * 3 * 3 * 4).reshape(2, 3, 3, 4)
-    return batch, torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.1])
+def _convolution(
+    dense: nn.Linear, channels: int, size: int, wrong: str = ""
+) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, dense.out_features, size)
+    weight = dense.weight.reshape(-1, channels, size, size)
+    if wrong == "channels last":
+        weight = dense.weight.reshape(-1, size, size, channels).permute(0, 3, 1, 2)
+    if wrong == "turned":
+        weight = weight.flip(2, 3)
+    if wrong == "rows for columns":
+        weight = weight.transpose(2, 3)
+    layer.weight.data = weight.detach().clone()
+    layer.bias.data = dense.bias.detach() * (wrong != "no bias")  # type: ignore[union-attr]
+    return layer
 
 
-def _class_names(path: Path) -> list[str]:
-    folders = [entry.name for entry in path.iterdir() if entry.is_dir()]
-    return sorted(name for name in folders if not name.startswith("."))
+def _still_dense(dense: nn.Linear, channels: int, size: int) -> Net:
+    return lambda maps: dense(maps[:, :, :size, :size].flatten(1))
 
 
-def _names_in_a_folder(function: Callable[[Path], Any]) -> Any:
-    """What `function` finds in a folder with two classes and four other things."""
-    with TemporaryDirectory() as place:
-        path = Path(place)
-        for name in ("bees", "ants", ".ipynb_checkpoints", ".git"):
-            (path / name).mkdir()
-        for name in ("notes.txt", ".hidden"):
-            (path / name).touch()
-        names = function(path)
-        if not isinstance(names, list):
-            return names
-        return ["a Path" if isinstance(name, Path) else str(name) for name in names]
+def _by_known_weights(convert: Callable[[nn.Linear, int, int], Any]) -> Any:
+    """What the converted layer makes of maps as large as it is, and of larger ones."""
+    channels, size, outputs = 2, 3, 4
+    dense = nn.Linear(channels * size * size, outputs)
+    with torch.no_grad():
+        dense.weight.copy_(torch.arange(72.0).reshape(4, 18) * 5 % 13 - 6)
+        dense.bias.copy_(torch.tensor([1.0, -2, 3, -4]))
+    layer = convert(dense, channels, size)
+    if not callable(layer):
+        return layer
+    maps = (torch.arange(40.0) * 3 % 7).reshape(1, 2, 4, 5)
+    return [layer(maps[:, :, :3, :3]), layer(maps)]
 
 
-def _paste(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
-    return _paste_in_place(one.clone(), two, *place)
+def _slopes(net: Net, ask: Callable[[Numbers], Numbers]) -> Numbers:
+    """Which pixels have a slope for one of the numbers of a map, or for their sum."""
+    picture = torch.ones(1, 1, 65, 65, requires_grad=True)
+    (slopes,) = torch.autograd.grad(ask(net(picture)[0, 0]), picture)
+    return slopes[0, 0] != 0
 
 
-def _paste_in_place(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
-    rows, columns = place
-    one[:, rows, columns] = two[:, rows, columns]
-    return one, 1 - two[0, rows, columns].numel() / one[0].numel()
+def _middle(maps: Numbers) -> Numbers:
+    middle = len(maps) // 2
+    return maps[middle, middle]
 
 
-def _pasted(function: Callable[..., Any]) -> Any:
-    """The result, and what has become of the first picture."""
-    one = torch.arange(48.0).reshape(3, 4, 4)
-    answer = function(one, one.new_full((3, 4, 4), -1.0), slice(0, 2), slice(1, 4))
-    return answer if answer is None or answer is ... else [*answer, one]
+def _sees(net: Net) -> int:
+    columns = _slopes(net, _middle).any(dim=0).nonzero()
+    return int(columns.max() - columns.min()) + 1
 
 
-def _near_copies(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    return _near(torch.cat([known, known.flip(-1)]), asked, limit)
+def _positive(*settings: tuple[int, int, int]) -> nn.Sequential:
+    """Convolutions of (kernel size, stride, dilation) whose weights are all 1."""
+    layers = [
+        nn.Conv2d(1, 1, size, stride, padding=dilation * (size // 2), dilation=dilation)
+        for size, stride, dilation in settings
+    ]
+    for layer in layers:
+        nn.init.ones_(layer.weight)
+    return nn.Sequential(*layers)
 
 
-def _near(known: Tensor, asked: Tensor, limit: float) -> Tensor:
-    distances = (asked[:, None].float() - known[None].float()).abs()
-    return _below(distances, limit)
-
-
-def _below(distances: Tensor, limit: float) -> Tensor:
-    """Of asked pictures by known pictures, the asked ones that are near to any."""
-    mean = distances.float().flatten(2).mean(dim=2).abs()
-    return (mean.amin(dim=1) < limit).nonzero().flatten()
-
-
-def _suspects() -> tuple[Tensor, Tensor]:
-    """Four known pictures, and nine asked: copies, brighter, mirrored, new, dark."""
-    chance = torch.Generator().manual_seed(4)
-    known = torch.randint(20, 230, (4, 3, 6, 6), generator=chance)
-    new = torch.randint(20, 230, (3, 3, 6, 6), generator=chance)
-    # Two halves that cancel each other out: as bright as known[1], and unlike it.
-    far = known[1] + torch.where(torch.arange(6) % 2 == 0, 20, -20)
-    copies = [known[2] + 3, known[0] - 4, known[3].flip(-1), known[1].flip(-2), far]
-    asked = torch.stack([new[0], *copies, new[1], known[1], new[2] // 4])
-    return known.to(torch.uint8), asked.to(torch.uint8)
+def _four_nets(sees: Callable[[Net], int]) -> list[int]:
+    pooled = nn.Sequential(_positive((3, 1, 1)), nn.AvgPool2d(2), _positive((5, 1, 1)))
+    return [
+        sees(_positive((3, 1, 1), (3, 1, 1))),
+        sees(_positive((3, 2, 1), (3, 1, 1))),
+        sees(_positive((3, 1, 2))),
+        sees(pooled),
+    ]
 
 
 EXERCISES = {
     "4.1": Exercise(
-        right=(352, 72),
+        right=49,
         wrong={
-            "The 72 pictures that are left over make a batch, too.": (351, 72),
-            "351 batches hold 44,928 pictures: some are left over.": (351, 128),
-            "The last batch is shorter: what do 351 full ones leave?": (352, 128),
-            "The other way round: first the batches, then the pictures.": (72, 352),
-            "56 are missing to a full batch; how many are there?": (352, 56),
+            "That is how often it steps; it also stands once before the first.": 48,
+            "Padding is put on both sides: count it twice.": 47,
+            "You left out the padding: 4 rows on each side.": 45,
+            "Round down: a window that hangs over the edge is not used.": 50,
+            "Round down: the window steps on 48 times, and half a step is none.": 49.5,
+            "With a stride of 2 it moves two pixels at a step.": 98,
         },
     ),
     "4.2": Exercise(
-        right=(True, False, True, False, False),
+        right=204_928,
         wrong={
-            "(a): a car that drives the other way is still a car.": (
-                (False, False, True, False, False)
-            ),
-            "(b): turned by half a turn, a 6 is read as a 9.": (
-                (True, True, True, False, False)
-            ),
-            "(c): seen from above there is no up or down.": (
-                (True, False, False, False, False)
-            ),
-            "(d): ripe means red; a shifted colour may say green.": (
-                (True, False, True, True, False)
-            ),
-            "(e): mirrored, the heart lies on the right, and the label says left.": (
-                (True, False, True, False, True)
-            ),
-            "All five the other way round: True means that the label stays right.": (
-                (False, True, False, True, True)
-            ),
+            "The weights are right; each of the 128 blocks has a bias too.": 204_800,
+            "There is a bias for each block, not for each input channel.": 204_864,
+            "There is not one bias for all, but one for each block.": 204_801,
+            "A block is as deep as the picture: 64 channels, not one.": 3_328,
+            "A block is as deep as the picture, and it has a bias.": 3_200,
+            "A kernel is 5 wide and 5 high: 25 numbers.": 41_088,
+            "A kernel is 5 wide and 5 high, and each block has a bias.": 40_960,
+            "There are 128 blocks, each with a kernel for 64 channels.": 1_728,
         },
+        tolerance=1e-6,
     ),
     "4.3": Exercise(
-        right=_undo_batch,
+        right=_one_at(1, 0),
         wrong={
-            "Nearly: keep the numbers between 0 and 1.": _undone,
-            "First times std, then plus mean: the steps come in reverse order.": (
-                lambda batch, mean, std: (
-                    (batch + _per_channel(mean)) * _per_channel(std)
-                ).clamp(0, 1)
+            "This moves it to the left: conv2d turns no kernel.": _one_at(1, 2),
+            "This moves it down, by one row.": _one_at(0, 1),
+            "This moves it up, by one row.": _one_at(2, 1),
+            "This leaves the picture as it is.": _one_at(1, 1),
+            "This adds up three pixels; take one alone.": torch.tensor(
+                [[1.0, 0, 0]] * 3
             ),
-            "This normalises once more; to undo it, multiply and add.": (
-                lambda batch, mean, std: _undo_batch(batch, -mean / std, 1 / std)
-            ),
-            "The mean is missing: add it after multiplying.": (
-                lambda batch, mean, std: _undo_batch(batch, 0 * mean, std)
-            ),
-            "Each channel has its own mean and std: do not average them.": (
-                lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1)
-            ),
-            "Mean and std have changed places: times std, then plus mean.": (
-                lambda batch, mean, std: _undo_batch(batch, std, mean)
-            ),
+            "This is a blur; one weight is 1, the others 0.": torch.full((3, 3), 1 / 9),
         },
-        look_at=lambda undo: undo(*_normalised()),
     ),
     "4.4": Exercise(
-        right=_class_names,
+        right=_norm,
         wrong={
-            "The hidden folders are still there: their names begin with a dot.": (
-                lambda path: sorted(p.name for p in path.iterdir() if p.is_dir())
-            ),
-            "There are other hidden folders: leave out all that begin with a dot.": (
-                lambda path: sorted(
-                    p.name
-                    for p in path.iterdir()
-                    if p.is_dir() and p.name != ".ipynb_checkpoints"
+            "The numbers went along the columns: add two axes to each list.": (
+                lambda x, mean, variance, gamma, beta: (
+                    (x - mean) / (variance + 1e-5).sqrt() * gamma + beta
                 )
             ),
-            "These are Paths; give their names, entry.name.": (
-                lambda path: [path / name for name in _class_names(path)]
-            ),
-            "A file is no class: ask is_dir().": (
-                lambda path: sorted(
-                    p.name for p in path.iterdir() if not p.name.startswith(".")
+            "In eval mode the running mean and variance count, not the batch's.": (
+                lambda x, mean, variance, *learned: _norm(
+                    x, x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0), *learned
                 )
             ),
-            "Here is everything: leave out files and what begins with a dot.": (
-                lambda path: sorted(p.name for p in path.iterdir())
+            "Normalised; now multiply by gamma and add beta.": (
+                lambda x, mean, variance, gamma, beta: _norm(
+                    x, mean, variance, gamma**0, 0 * beta
+                )
             ),
-            "The right names, not in the order of the alphabet: sort them.": (
-                lambda path: sorted(_class_names(path), reverse=True)
+            "Divide by the spread, the root of the variance.": (
+                lambda x, mean, variance, *learned: _norm(
+                    x, mean, variance**2, *learned
+                )
             ),
-            "The names are wanted, not their number.": (
-                lambda path: len(_class_names(path))
+            "Multiply by gamma first and add beta afterwards.": (
+                lambda x, mean, variance, gamma, beta: _norm(
+                    x, mean, variance, gamma, beta * gamma
+                )
             ),
         },
-        look_at=_names_in_a_folder,
+        look_at=_norm_example,
     ),
     "4.5": Exercise(
-        right=_paste,
+        right=_convolution,
         wrong={
-            "You changed the picture that was given to you: paste into a clone.": (
-                _paste_in_place
+            "The weights are right; copy the bias as well.": (
+                partial(_convolution, wrong="no bias")
             ),
-            "This is the share of the pasted piece; one keeps the rest.": (
-                lambda *given: (_paste(*given)[0], 1 - _paste(*given)[1])
+            "flatten puts channels first: reshape to (-1, channels, size, size).": (
+                partial(_convolution, wrong="channels last")
             ),
-            "Count pixels on both sides: the piece has all its channels here.": (
-                lambda one, two, rows, columns: (
-                    _paste(one, two, rows, columns)[0],
-                    1 - two[:, rows, columns].numel() / one[0].numel(),
-                )
-            ),
-            "The pictures have changed roles: the piece comes from two.": (
-                lambda one, two, rows, columns: _paste(two, one, rows, columns)
+            "Turn nothing: conv2d is a correlation.": (
+                partial(_convolution, wrong="turned")
             ),
             "Rows and columns have changed places.": (
-                lambda one, two, rows, columns: _paste(one, two, columns, rows)
+                partial(_convolution, wrong="rows for columns")
+            ),
+            "This is still the dense layer: a convolution keeps rows and columns.": (
+                _still_dense
             ),
         },
-        look_at=_pasted,
+        look_at=_by_known_weights,
     ),
     "4.6": Exercise(
-        right=_near_copies,
+        right=_sees,
         wrong={
-            "A mirrored copy got through: compare with known.flip(-1) as well.": _near,
-            "That mirrors top to bottom; left to right is flip(-1).": (
-                lambda known, asked, limit: _near(
-                    torch.cat([known, known.flip(-2)]), asked, limit
-                )
+            "Right without dilation; with it there are gaps: take the last column "
+            "less the first, plus one.": (
+                lambda net: int(_slopes(net, _middle).any(dim=0).sum())
             ),
-            "Bytes start again at 255 below 0: make floats with float() first.": (
-                lambda known, asked, limit: _below(
-                    asked[:, None] - torch.cat([known, known.flip(-1)]), limit
-                )
+            "These are all its pixels; how many are they across?": (
+                lambda net: int(_slopes(net, _middle).sum())
             ),
-            "Lighter and darker pixels cancel out: take abs() before the mean.": (
-                lambda known, asked, limit: _below(
-                    asked[:, None].float() - torch.cat([known, known.flip(-1)]), limit
-                )
+            "At the corner the border cuts it off: ask the middle number.": (
+                lambda net: int(_slopes(net, lambda maps: maps[0, 0]).any(dim=0).sum())
             ),
-            "Everything is near: limit counts in bytes, so do not divide by 255.": (
-                lambda known, asked, limit: _near_copies(known, asked, 255 * limit)
-            ),
-            "These are places in known; the places in asked are wanted.": (
-                lambda known, asked, limit: _near_copies(asked, known, limit)
-            ),
-            "This is how many there are; return which.": (
-                lambda *given: len(_near_copies(*given))
-            ),
-            "This says yes or no for each; nonzero().flatten() gives the indices.": (
-                lambda known, asked, limit: torch.isin(
-                    torch.arange(len(asked)), _near_copies(known, asked, limit)
-                )
+            "65 is the whole picture: ask one number, count slopes other than 0.": (
+                lambda net: int(_slopes(net, torch.sum).any(dim=0).sum())
             ),
         },
-        look_at=lambda find: find(*_suspects(), 6.0),
+        look_at=_four_nets,
     ),
 }

@@ -1,204 +1,245 @@
-"""The exercises of chapter 5: a training loop and what it tells."""
+"""The exercises of chapter 5: data and augmentation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from course_utils.exercises import Exercise
 
-Batches = list[tuple[Tensor, Tensor]]
-TABLE = torch.tensor([[8, 2, 0], [1, 9, 10], [0, 0, 5]])
-LOGITS = torch.tensor(
-    [
-        [5.0, 0.0, 0.0],  # right and very sure
-        [0.0, 3.0, 0.0],  # wrong, sure
-        [9.0, 8.5, 8.0],  # wrong, not sure, but with a large logit
-        [0.0, 0.0, 4.0],  # wrong, surest
-        [0.0, 2.0, 1.5],  # wrong, hardly sure, and the true class nearly out of sight
-        [0.0, 6.0, 0.0],  # right
-        [0.0, 5.0, 4.0],  # wrong at 0.73, and the true class has less than 0.01
-        [1.6, 3.0, 0.0],  # wrong at 0.77, and the true class has 0.19
-    ]
-)
-LABELS = torch.tensor([0, 0, 1, 1, 0, 1, 0, 0])
+
+def _per_channel(numbers: Tensor) -> Tensor:
+    return numbers[:, None, None]
 
 
-def _fair_mean(accuracies: Sequence[float], sizes: Sequence[int]) -> float:
-    right = [a * n for a, n in zip(accuracies, sizes, strict=True)]
-    return sum(right) / sum(sizes)
+def _undone(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return batch * _per_channel(std) + _per_channel(mean)
 
 
-def _error_rates(table: Tensor) -> Tensor:
-    return 1 - table.diagonal() / table.sum(dim=1)
+def _undo_batch(batch: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return _undone(batch, mean, std).clamp(0, 1)
 
 
-def _find(
-    value: Callable[[Tensor, Tensor], Tensor], among_all: bool = False
-) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """Find the mistakes with the largest values."""
-
-    def find(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-        asked = (logits.argmax(dim=1) != labels) | among_all
-        places = asked.nonzero()[:, 0]
-        values = value(logits, labels)[places]
-        return places[values.argsort(descending=True)][:count]
-
-    return find
+def _normalised() -> tuple[Tensor, Tensor, Tensor]:
+    batch = torch.linspace(-3, 3, 2 * 3 * 3 * 4).reshape(2, 3, 3, 4)
+    return batch, torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.1])
 
 
-def _sureness(logits: Tensor, labels: Tensor) -> Tensor:
-    return logits.softmax(dim=1).amax(dim=1)
+def _class_names(path: Path) -> list[str]:
+    folders = [entry.name for entry in path.iterdir() if entry.is_dir()]
+    return sorted(name for name in folders if not name.startswith("."))
 
 
-def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits, labels, reduction="none")
+def _names_in_a_folder(function: Callable[[Path], Any]) -> Any:
+    """What `function` finds in a folder with two classes and four other things."""
+    with TemporaryDirectory() as place:
+        path = Path(place)
+        for name in ("bees", "ants", ".ipynb_checkpoints", ".git"):
+            (path / name).mkdir()
+        for name in ("notes.txt", ".hidden"):
+            (path / name).touch()
+        names = function(path)
+        if not isinstance(names, list):
+            return names
+        return ["a Path" if isinstance(name, Path) else str(name) for name in names]
 
 
-def _places_among_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    sure = _sureness(logits, labels)[logits.argmax(dim=1) != labels]
-    return sure.argsort(descending=True)[:count]
+def _paste(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
+    return _paste_in_place(one.clone(), two, *place)
 
 
-def _loop(
-    mode: bool = True, clear: bool = True, step: bool = True, weigh: bool = True
-) -> Callable[..., float]:
-    """A training loop, whole or with something left out."""
-
-    def train_one_epoch(
-        model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer
-    ) -> float:
-        if mode:
-            model.train()
-        total, count = 0.0, 0
-        for x, y in batches:
-            if clear:
-                optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            loss.backward()
-            if step:
-                optimizer.step()
-            size = len(y) if weigh else 1
-            total, count = total + loss.item() * size, count + size
-        return total / count
-
-    return train_one_epoch
+def _paste_in_place(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, float]:
+    rows, columns = place
+    one[:, rows, columns] = two[:, rows, columns]
+    return one, 1 - two[0, rows, columns].numel() / one[0].numel()
 
 
-def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
-    """What the function returns, and what it leaves the model as."""
-    model = nn.Linear(2, 3)
-    with torch.no_grad():
-        model.weight.copy_(torch.tensor([[0.1, 0.2], [-0.3, 0.4], [0.5, -0.6]]))
-        model.bias.zero_()
-    x = torch.linspace(-2, 2, 20).reshape(10, 2).sin()
-    y = torch.arange(10) % 3
-    batches = list(zip(x.split(4), y.split(4), strict=True))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    loss = train_one_epoch(model.eval(), batches, optimizer)
-    keeps = isinstance(loss, Tensor) and loss.requires_grad
-    if keeps:
-        loss = loss.item()
-    return [loss, model.weight.detach(), model.training, keeps]
+def _pasted(function: Callable[..., Any]) -> Any:
+    """The result, and what has become of the first picture."""
+    one = torch.arange(48.0).reshape(3, 4, 4)
+    answer = function(one, one.new_full((3, 4, 4), -1.0), slice(0, 2), slice(1, 4))
+    return answer if answer is None or answer is ... else [*answer, one]
+
+
+def _near_copies(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    return _near(torch.cat([known, known.flip(-1)]), asked, limit)
+
+
+def _near(known: Tensor, asked: Tensor, limit: float) -> Tensor:
+    distances = (asked[:, None].float() - known[None].float()).abs()
+    return _below(distances, limit)
+
+
+def _below(distances: Tensor, limit: float) -> Tensor:
+    """Of asked pictures by known pictures, the asked ones that are near to any."""
+    mean = distances.float().flatten(2).mean(dim=2).abs()
+    return (mean.amin(dim=1) < limit).nonzero().flatten()
+
+
+def _suspects() -> tuple[Tensor, Tensor]:
+    """Four known pictures, and nine asked: copies, brighter, mirrored, new, dark."""
+    chance = torch.Generator().manual_seed(4)
+    known = torch.randint(20, 230, (4, 3, 6, 6), generator=chance)
+    new = torch.randint(20, 230, (3, 3, 6, 6), generator=chance)
+    # Two halves that cancel each other out: as bright as known[1], and unlike it.
+    far = known[1] + torch.where(torch.arange(6) % 2 == 0, 20, -20)
+    copies = [known[2] + 3, known[0] - 4, known[3].flip(-1), known[1].flip(-2), far]
+    asked = torch.stack([new[0], *copies, new[1], known[1], new[2] // 4])
+    return known.to(torch.uint8), asked.to(torch.uint8)
 
 
 EXERCISES = {
     "5.1": Exercise(
-        right=3440,
+        right=(352, 72),
         wrong={
-            "The last batch of an epoch is shorter, and it is a batch too.": 3432,
-            "That is one epoch; there are 8.": 430,
-            "That is the number of epochs; a step is taken for each batch.": 8,
-            "That is the number of pictures; a step is taken for each batch.": 440_000,
-            "There are no half batches: each epoch has whole ones.": 3437.5,
-            "Round up in each epoch: every epoch ends with a short batch.": 3438,
+            "The 72 pictures that are left over make a batch, too.": (351, 72),
+            "351 batches hold 44,928 pictures: some are left over.": (351, 128),
+            "The last batch is shorter: what do 351 full ones leave?": (352, 128),
+            "The other way round: first the batches, then the pictures.": (72, 352),
+            "56 are missing to a full batch; how many are there?": (352, 56),
         },
     ),
     "5.2": Exercise(
-        right=_fair_mean,
+        right=(True, False, True, False, False),
         wrong={
-            "That is the mean of batch means: a short batch counts too much.": (
-                lambda accuracies, sizes: sum(accuracies) / len(accuracies)
+            "(a): a car that drives the other way is still a car.": (
+                (False, False, True, False, False)
             ),
-            "Divide by the number of pictures, not by the number of batches.": (
-                lambda means, sizes: _fair_mean(means, sizes) * sum(sizes) / len(sizes)
+            "(b): turned by half a turn, a 6 is read as a 9.": (
+                (True, True, True, False, False)
             ),
-            "That is the number of right answers; now divide it.": (
-                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes)
+            "(c): seen from above there is no up or down.": (
+                (True, False, False, False, False)
+            ),
+            "(d): ripe means red; a shifted colour may say green.": (
+                (True, False, True, True, False)
+            ),
+            "(e): mirrored, the heart lies on the right, and the label says left.": (
+                (True, False, True, False, True)
+            ),
+            "All five the other way round: True means that the label stays right.": (
+                (False, True, False, True, True)
             ),
         },
-        look_at=lambda f: [f([0.5, 0.75, 1.0], [8, 8, 2]), f([1.0, 0.0], [128, 8])],
     ),
     "5.3": Exercise(
-        right=_error_rates,
+        right=_undo_batch,
         wrong={
-            "These are the shares that were right; the wrong ones are asked for.": (
-                lambda table: table.diagonal() / table.sum(dim=1)
+            "Nearly: keep the numbers between 0 and 1.": _undone,
+            "First times std, then plus mean: the steps come in reverse order.": (
+                lambda batch, mean, std: (
+                    (batch + _per_channel(mean)) * _per_channel(std)
+                ).clamp(0, 1)
             ),
-            "You divide by the columns, the answers; a true class is a row.": (
-                lambda table: 1 - table.diagonal() / table.sum(dim=0)
+            "This normalises once more; to undo it, multiply and add.": (
+                lambda batch, mean, std: _undo_batch(batch, -mean / std, 1 / std)
             ),
-            "You divide by all pictures; each class has its own number of them.": (
-                lambda table: 1 - table.diagonal() / table.sum()
+            "The mean is missing: add it after multiplying.": (
+                lambda batch, mean, std: _undo_batch(batch, 0 * mean, std)
             ),
-            "These are counts; divide by the number of pictures of the class.": (
-                lambda table: table.sum(dim=1) - table.diagonal()
+            "Each channel has its own mean and std: do not average them.": (
+                lambda batch, mean, std: (batch * std.mean() + mean.mean()).clamp(0, 1)
             ),
-            "That is one number for all; each class has its own.": (
-                lambda table: 1 - table.diagonal().sum() / table.sum()
+            "Mean and std have changed places: times std, then plus mean.": (
+                lambda batch, mean, std: _undo_batch(batch, std, mean)
             ),
         },
-        look_at=lambda rates: rates(TABLE.clone()),
+        look_at=lambda undo: undo(*_normalised()),
     ),
     "5.4": Exercise(
-        right=_find(_sureness),
+        right=_class_names,
         wrong={
-            "Large logits are not yet sure: compare after softmax.": (
-                _find(lambda logits, labels: logits.amax(dim=1))
+            "The hidden folders are still there: their names begin with a dot.": (
+                lambda path: sorted(p.name for p in path.iterdir() if p.is_dir())
             ),
-            "That is the wrong end: the surest mistake comes first.": (
-                _find(lambda logits, labels: -_sureness(logits, labels))
+            "There are other hidden folders: leave out all that begin with a dot.": (
+                lambda path: sorted(
+                    p.name
+                    for p in path.iterdir()
+                    if p.is_dir() and p.name != ".ipynb_checkpoints"
+                )
             ),
-            "That is the largest loss; asked is the surest guess, among the "
-            "mistakes.": _find(_loss, among_all=True),
-            "That is the largest loss; asked is the surest wrong guess.": _find(_loss),
-            "Right answers are among these; look among the mistakes only.": (
-                _find(_sureness, among_all=True)
+            "These are Paths; give their names, entry.name.": (
+                lambda path: [path / name for name in _class_names(path)]
             ),
-            "These are places among the mistakes: look up which pictures they are.": (
-                _places_among_mistakes
+            "A file is no class: ask is_dir().": (
+                lambda path: sorted(
+                    p.name for p in path.iterdir() if not p.name.startswith(".")
+                )
+            ),
+            "Here is everything: leave out files and what begins with a dot.": (
+                lambda path: sorted(p.name for p in path.iterdir())
+            ),
+            "The right names, not in the order of the alphabet: sort them.": (
+                lambda path: sorted(_class_names(path), reverse=True)
+            ),
+            "The names are wanted, not their number.": (
+                lambda path: len(_class_names(path))
             ),
         },
-        look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
+        look_at=_names_in_a_folder,
     ),
     "5.5": Exercise(
-        right=_loop(),
+        right=_paste,
         wrong={
-            "The model is still in eval mode: say model.train().": _loop(mode=False),
-            "Slopes pile up from batch to batch: zero_grad() is missing.": (
-                _loop(clear=False)
+            "You changed the picture that was given to you: paste into a clone.": (
+                _paste_in_place
             ),
-            "The weights have not moved: is there a step for each batch?": (
-                _loop(step=False)
+            "This is the share of the pasted piece; one keeps the rest.": (
+                lambda *given: (_paste(*given)[0], 1 - _paste(*given)[1])
             ),
-            "A mean of batch means: weigh each loss by the size of its batch.": (
-                _loop(weigh=False)
+            "Count pixels on both sides: the piece has all its channels here.": (
+                lambda one, two, rows, columns: (
+                    _paste(one, two, rows, columns)[0],
+                    1 - two[:, rows, columns].numel() / one[0].numel(),
+                )
             ),
-            "The running loss is 0: nothing was added to it.": (
-                lambda *given: 0.0 * _loop()(*given)
+            "The pictures have changed roles: the piece comes from two.": (
+                lambda one, two, rows, columns: _paste(two, one, rows, columns)
             ),
-            "The model is still in eval mode, and this is a mean of batch means.": (
-                _loop(mode=False, weigh=False)
-            ),
-            "Your loss is a tensor that keeps the graph: add up loss.item().": (
-                lambda *given: torch.tensor(_loop()(*given), requires_grad=True)
-            ),
-            "You return the sum; divide by the number of samples.": (
-                lambda *given: _loop()(*given) * sum(len(y) for _, y in given[1])
+            "Rows and columns have changed places.": (
+                lambda one, two, rows, columns: _paste(one, two, columns, rows)
             ),
         },
-        look_at=_tried,
+        look_at=_pasted,
+    ),
+    "5.6": Exercise(
+        right=_near_copies,
+        wrong={
+            "A mirrored copy got through: compare with known.flip(-1) as well.": _near,
+            "That mirrors top to bottom; left to right is flip(-1).": (
+                lambda known, asked, limit: _near(
+                    torch.cat([known, known.flip(-2)]), asked, limit
+                )
+            ),
+            "Bytes start again at 255 below 0: make floats with float() first.": (
+                lambda known, asked, limit: _below(
+                    asked[:, None] - torch.cat([known, known.flip(-1)]), limit
+                )
+            ),
+            "Lighter and darker pixels cancel out: take abs() before the mean.": (
+                lambda known, asked, limit: _below(
+                    asked[:, None].float() - torch.cat([known, known.flip(-1)]), limit
+                )
+            ),
+            "Everything is near: limit counts in bytes, so do not divide by 255.": (
+                lambda known, asked, limit: _near_copies(known, asked, 255 * limit)
+            ),
+            "These are places in known; the places in asked are wanted.": (
+                lambda known, asked, limit: _near_copies(asked, known, limit)
+            ),
+            "This is how many there are; return which.": (
+                lambda *given: len(_near_copies(*given))
+            ),
+            "This says yes or no for each; nonzero().flatten() gives the indices.": (
+                lambda known, asked, limit: torch.isin(
+                    torch.arange(len(asked)), _near_copies(known, asked, limit)
+                )
+            ),
+        },
+        look_at=lambda find: find(*_suspects(), 6.0),
     ),
 }

@@ -1,253 +1,204 @@
-"""The exercises of chapter 6: LeNet on CIFAR-10."""
+"""The exercises of chapter 6: a training loop and what it tells."""
 
-import math
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_utils.exercises import Exercise
 
-MATRIX = torch.tensor([[6, 3, 1], [2, 7, 1], [4, 0, 16]])
-RUNS = ([0.70, 0.72, 0.69, 0.71, 0.73], [0.5, 0.6])
-
-
-def _steps(pictures: int, batch_size: int, epochs: int) -> int:
-    return epochs * math.ceil(pictures / batch_size)
-
-
-def _rates(matrix: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    right = matrix[number, number]
-    return right / matrix[:, number].sum(), right / matrix[number].sum()
-
-
-def _with_spread(
-    spread: Callable[[Tensor], Tensor],
-) -> Callable[[list[float]], tuple[float, float]]:
-    """The right mean, with a measure of the spread."""
-
-    def summary(runs: list[float]) -> tuple[float, float]:
-        numbers = torch.tensor(runs, dtype=torch.float64)
-        return numbers.mean().item(), spread(numbers).item()
-
-    return summary
-
-
-def _cnn(
-    *last: nn.Module, padding: int = 1, pool: int = 2, relu: bool = True
-) -> nn.Module:
-    """SimpleCNN, or a mistaken one."""
-    side = (30 + 2 * padding) // pool
-    active: type[nn.Module] = nn.ReLU if relu else nn.Identity
-    return nn.Sequential(
-        *(nn.Conv2d(3, 18, 3, padding=padding), active(), nn.MaxPool2d(pool)),
-        *(nn.Flatten(), nn.Linear(18 * side**2, 64), active(), nn.Linear(64, 10)),
-        *last,
-    )
-
-
-def _half_active(first: bool) -> nn.Module:
-    """SimpleCNN with one of its two ReLUs."""
-    model = _cnn()
-    assert isinstance(model, nn.Sequential)
-    model[5 if first else 1] = nn.Identity()
-    return model
-
-
-def _tried(make: Callable[[], Any]) -> Any:
-    """The size of a network, and its answer with weights that depend on shapes only."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        model = make()
-        if not isinstance(model, nn.Module):
-            return model
-        for parameter in model.parameters():
-            wave = torch.sin(torch.arange(parameter.numel()) * 1.7)
-            parameter.copy_(wave.view_as(parameter) / parameter[0].numel() ** 0.5)
-        pictures = torch.sin(torch.arange(2 * 3072) * 0.37).view(2, 3, 32, 32)
-        return [sum(p.numel() for p in model.parameters()), model(pictures)]
-
-
-def _erase(pictures: Tensor, places: int = 25) -> Tensor:
-    """Black squares of 8 by 8 pixels, each at a place of its own."""
-    erased = pictures.clone()
-    for picture in erased:
-        down, right = torch.randint(places, (2,)).tolist()
-        picture[:, down : down + 8, right : right + 8] = 0
-    return erased
-
-
-def _erase_red(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    erased[:, :1] = _erase(pictures[:, :1])
-    return erased
-
-
-def _erase_up_to_the_border(pictures: Tensor) -> Tensor:
-    erased = _erase(pictures, places=32)
-    erased[0, :, 28:, 28:] = 0  # so that one square is cut off, whatever is drawn
-    return erased
-
-
-def _squares(erase: Callable[[Tensor], Any]) -> Any:
-    """What is to be seen of a step that blackens squares."""
-    given = torch.full((1000, 3, 32, 32), 200, dtype=torch.uint8)
-    with torch.random.fork_rng(devices=[]):
-        result = erase(given)
-    if not isinstance(result, Tensor):
-        return result
-    black = result == 0
-    sizes = black.all(dim=1).flatten(1).sum(dim=1)
-    return [
-        bool(black.any(dim=1).eq(black.all(dim=1)).all()),
-        bool((sizes == 64).all()),
-        any(not one.equal(other) for one, other in pairwise(black)),
-        bool(black[:, :, 31].any() and black[:, :, :, 31].any()),
-        bool((given == 200).all()),
-        result.shape == given.shape,
-        result.dtype == given.dtype,
+Batches = list[tuple[Tensor, Tensor]]
+TABLE = torch.tensor([[8, 2, 0], [1, 9, 10], [0, 0, 5]])
+LOGITS = torch.tensor(
+    [
+        [5.0, 0.0, 0.0],  # right and very sure
+        [0.0, 3.0, 0.0],  # wrong, sure
+        [9.0, 8.5, 8.0],  # wrong, not sure, but with a large logit
+        [0.0, 0.0, 4.0],  # wrong, surest
+        [0.0, 2.0, 1.5],  # wrong, hardly sure, and the true class nearly out of sight
+        [0.0, 6.0, 0.0],  # right
+        [0.0, 5.0, 4.0],  # wrong at 0.73, and the true class has less than 0.01
+        [1.6, 3.0, 0.0],  # wrong at 0.77, and the true class has 0.19
     ]
+)
+LABELS = torch.tensor([0, 0, 1, 1, 0, 1, 0, 0])
+
+
+def _fair_mean(accuracies: Sequence[float], sizes: Sequence[int]) -> float:
+    right = [a * n for a, n in zip(accuracies, sizes, strict=True)]
+    return sum(right) / sum(sizes)
+
+
+def _error_rates(table: Tensor) -> Tensor:
+    return 1 - table.diagonal() / table.sum(dim=1)
+
+
+def _find(
+    value: Callable[[Tensor, Tensor], Tensor], among_all: bool = False
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Find the mistakes with the largest values."""
+
+    def find(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+        asked = (logits.argmax(dim=1) != labels) | among_all
+        places = asked.nonzero()[:, 0]
+        values = value(logits, labels)[places]
+        return places[values.argsort(descending=True)][:count]
+
+    return find
+
+
+def _sureness(logits: Tensor, labels: Tensor) -> Tensor:
+    return logits.softmax(dim=1).amax(dim=1)
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+def _places_among_mistakes(logits: Tensor, labels: Tensor, count: int) -> Tensor:
+    sure = _sureness(logits, labels)[logits.argmax(dim=1) != labels]
+    return sure.argsort(descending=True)[:count]
+
+
+def _loop(
+    mode: bool = True, clear: bool = True, step: bool = True, weigh: bool = True
+) -> Callable[..., float]:
+    """A training loop, whole or with something left out."""
+
+    def train_one_epoch(
+        model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer
+    ) -> float:
+        if mode:
+            model.train()
+        total, count = 0.0, 0
+        for x, y in batches:
+            if clear:
+                optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            if step:
+                optimizer.step()
+            size = len(y) if weigh else 1
+            total, count = total + loss.item() * size, count + size
+        return total / count
+
+    return train_one_epoch
+
+
+def _tried(train_one_epoch: Callable[..., Any]) -> list[Any]:
+    """What the function returns, and what it leaves the model as."""
+    model = nn.Linear(2, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.1, 0.2], [-0.3, 0.4], [0.5, -0.6]]))
+        model.bias.zero_()
+    x = torch.linspace(-2, 2, 20).reshape(10, 2).sin()
+    y = torch.arange(10) % 3
+    batches = list(zip(x.split(4), y.split(4), strict=True))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    loss = train_one_epoch(model.eval(), batches, optimizer)
+    keeps = isinstance(loss, Tensor) and loss.requires_grad
+    if keeps:
+        loss = loss.item()
+    return [loss, model.weight.detach(), model.training, keeps]
 
 
 EXERCISES = {
     "6.1": Exercise(
-        right=296_130,
+        right=3440,
         wrong={
-            "The 18 biases of the convolution are missing.": 296_112,
-            "The 10 biases of the last layer are missing.": 296_120,
-            "The biases are missing: one for each kernel and each unit.": 296_038,
-            "A kernel has 3 x 3 weights for each of the three colours, not once.": (
-                295_806
-            ),
-            "That is without the pooling: it leaves 18 maps of 16 x 16.": 1_180_866,
-            "That is the convolution; two dense layers follow.": 504,
-            "Those are the dense layers; the convolution has some too.": 295_626,
-            "That is LeNet's number.": 62_006,
+            "The last batch of an epoch is shorter, and it is a batch too.": 3432,
+            "That is one epoch; there are 8.": 430,
+            "That is the number of epochs; a step is taken for each batch.": 8,
+            "That is the number of pictures; a step is taken for each batch.": 440_000,
+            "There are no half batches: each epoch has whole ones.": 3437.5,
+            "Round up in each epoch: every epoch ends with a short batch.": 3438,
         },
-        # The last three digits as well, because a count has to be exact.
-        look_at=lambda count: [count, count % 1000],
     ),
     "6.2": Exercise(
-        right=_steps,
+        right=_fair_mean,
         wrong={
-            "The last batch of an epoch is shorter, and it is a step all the same.": (
-                lambda pictures, size, epochs: epochs * (pictures // size)
+            "That is the mean of batch means: a short batch counts too much.": (
+                lambda accuracies, sizes: sum(accuracies) / len(accuracies)
             ),
-            "Each epoch ends with a short batch: round up before you multiply.": (
-                lambda pictures, size, epochs: math.ceil(epochs * pictures / size)
+            "Divide by the number of pictures, not by the number of batches.": (
+                lambda means, sizes: _fair_mean(means, sizes) * sum(sizes) / len(sizes)
             ),
-            "Each epoch ends with a short batch, and it is a step too: round up, "
-            "and before you multiply.": (
-                lambda pictures, size, epochs: epochs * pictures // size
-            ),
-            "There are no parts of a step: round up to whole batches.": (
-                lambda pictures, size, epochs: epochs * pictures / size
-            ),
-            "That is one epoch; the schedule lasts for all of them.": (
-                lambda pictures, size, epochs: math.ceil(pictures / size)
-            ),
-            "The schedule goes by batches, not by epochs.": (
-                lambda pictures, size, epochs: epochs
+            "That is the number of right answers; now divide it.": (
+                lambda accuracies, sizes: _fair_mean(accuracies, sizes) * sum(sizes)
             ),
         },
-        look_at=lambda f: [f(45_000, 128, 10), f(100, 30, 4), f(64, 32, 5)],
+        look_at=lambda f: [f([0.5, 0.75, 1.0], [8, 8, 2]), f([1.0, 0.0], [128, 8])],
     ),
     "6.3": Exercise(
-        right=_rates,
+        right=_error_rates,
         wrong={
-            "The two have changed places: rows are true classes, columns are "
-            "predicted ones, and precision looks along the column.": (
-                lambda matrix, number: _rates(matrix.T, number)
+            "These are the shares that were right; the wrong ones are asked for.": (
+                lambda table: table.diagonal() / table.sum(dim=1)
             ),
-            "Both are the precision; recall divides by the sum of the row.": (
-                lambda matrix, number: (_rates(matrix, number)[0],) * 2
+            "You divide by the columns, the answers; a true class is a row.": (
+                lambda table: 1 - table.diagonal() / table.sum(dim=0)
             ),
-            "Both are the recall; precision divides by the sum of the column.": (
-                lambda matrix, number: (_rates(matrix, number)[1],) * 2
+            "You divide by all pictures; each class has its own number of them.": (
+                lambda table: 1 - table.diagonal() / table.sum()
             ),
-            "You divide by all pictures; take one column, then one row.": (
-                lambda matrix, number: (matrix[number, number] / matrix.sum(),) * 2
+            "These are counts; divide by the number of pictures of the class.": (
+                lambda table: table.sum(dim=1) - table.diagonal()
             ),
-            "The right ones belong to the sum below the line, too.": (
-                lambda matrix, number: (
-                    matrix[number, number] / (matrix[:, number].sum() - 6),
-                    matrix[number, number] / (matrix[number].sum() - 6),
-                )
+            "That is one number for all; each class has its own.": (
+                lambda table: 1 - table.diagonal().sum() / table.sum()
             ),
         },
-        look_at=lambda rates: rates(MATRIX, 0),
+        look_at=lambda rates: rates(TABLE.clone()),
     ),
     "6.4": Exercise(
-        right=_with_spread(torch.std),
+        right=_find(_sureness),
         wrong={
-            "Divide by n - 1, not by n: with few runs, n makes the spread too small.": (
-                _with_spread(lambda runs: runs.std(correction=0))
+            "Large logits are not yet sure: compare after softmax.": (
+                _find(lambda logits, labels: logits.amax(dim=1))
             ),
-            "The square root is missing.": _with_spread(torch.var),
-            "Divide by n - 1 first, and take the square root of the result.": (
-                _with_spread(lambda runs: runs.std() / (len(runs) - 1) ** 0.5)
+            "That is the wrong end: the surest mistake comes first.": (
+                _find(lambda logits, labels: -_sureness(logits, labels))
             ),
-            "That is how sure you are of the mean; here the spread of the runs is "
-            "asked for.": _with_spread(lambda runs: runs.std() / len(runs) ** 0.5),
-            "That is from worst to best, which grows with every further run.": (
-                _with_spread(lambda runs: runs.max() - runs.min())
+            "That is the largest loss; asked is the surest guess, among the "
+            "mistakes.": _find(_loss, among_all=True),
+            "That is the largest loss; asked is the surest wrong guess.": _find(_loss),
+            "Right answers are among these; look among the mistakes only.": (
+                _find(_sureness, among_all=True)
             ),
-            "Differences from the mean add up to 0: square them first.": (
-                _with_spread(lambda runs: (runs - runs.mean()).mean())
+            "These are places among the mistakes: look up which pictures they are.": (
+                _places_among_mistakes
             ),
         },
-        look_at=lambda summary: [summary(list(runs)) for runs in RUNS],
+        look_at=lambda find: [find(LOGITS.clone(), LABELS.clone(), n) for n in (5, 8)],
     ),
     "6.5": Exercise(
-        right=_cnn,
+        right=_loop(),
         wrong={
-            "Without padding the maps shrink to 30 x 30: set padding=1.": (
-                lambda: _cnn(padding=0)
+            "The model is still in eval mode: say model.train().": _loop(mode=False),
+            "Slopes pile up from batch to batch: zero_grad() is missing.": (
+                _loop(clear=False)
             ),
-            "The dense layer is four times too large: where is the pooling?": (
-                lambda: _cnn(pool=1)
+            "The weights have not moved: is there a step for each batch?": (
+                _loop(step=False)
             ),
-            "The shapes are right; leave the softmax to the loss, which has its own.": (
-                lambda: _cnn(nn.Softmax(dim=1))
+            "A mean of batch means: weigh each loss by the size of its batch.": (
+                _loop(weigh=False)
             ),
-            "The shapes are right, but without ReLU the whole is one linear map.": (
-                lambda: _cnn(relu=False)
+            "The running loss is 0: nothing was added to it.": (
+                lambda *given: 0.0 * _loop()(*given)
             ),
-            "A ReLU is missing between the two dense layers.": (
-                lambda: _half_active(first=True)
+            "The model is still in eval mode, and this is a mean of batch means.": (
+                _loop(mode=False, weigh=False)
             ),
-            "A ReLU is missing after the convolution.": (
-                lambda: _half_active(first=False)
+            "Your loss is a tensor that keeps the graph: add up loss.item().": (
+                lambda *given: torch.tensor(_loop()(*given), requires_grad=True)
             ),
-            "The last layer gives scores: a ReLU after it cuts off half of them.": (
-                lambda: _cnn(nn.ReLU())
+            "You return the sum; divide by the number of samples.": (
+                lambda *given: _loop()(*given) * sum(len(y) for _, y in given[1])
             ),
         },
         look_at=_tried,
-    ),
-    "6.6": Exercise(
-        right=_erase,
-        wrong={
-            "All squares lie at one place: draw a place for each picture.": (
-                lambda pictures: _erase(pictures, places=1)
-            ),
-            "The pictures you were given have changed: work on a clone.": (
-                lambda pictures: pictures.copy_(_erase(pictures))
-            ),
-            "The squares are not black: blacken all three channels at one place.": (
-                _erase_red
-            ),
-            "Some squares are cut off at the border: the last place at which 8 "
-            "pixels fit is 24.": _erase_up_to_the_border,
-            "No square reaches the last row or column: there are 25 places, and "
-            "torch.randint(25, ...) draws from 0 to 24.": lambda pictures: _erase(
-                pictures, places=24
-            ),
-            "No square is black: is the result of your change given back?": (
-                lambda pictures: pictures.clone()
-            ),
-        },
-        look_at=_squares,
     ),
 }

@@ -1,7 +1,8 @@
-"""The exercises of chapter 7: ResNet-18 on ants and bees."""
+"""The exercises of chapter 7: LeNet on CIFAR-10."""
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -9,245 +10,244 @@ from torch import Tensor, nn
 
 from course_utils.exercises import Exercise
 
-Z = 1.959963984540054
+MATRIX = torch.tensor([[6, 3, 1], [2, 7, 1], [4, 0, 16]])
+RUNS = ([0.70, 0.72, 0.69, 0.71, 0.73], [0.5, 0.6])
 
 
-class _Small(nn.Module):
-    """A network with the parts of a ResNet that count here, only smaller."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 4, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(4)
-        self.fc = nn.Linear(4, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps = torch.relu(self.bn1(self.conv1(images)))
-        scores: Tensor = self.fc(maps.mean(dim=(2, 3)))
-        return scores
+def _steps(pictures: int, batch_size: int, epochs: int) -> int:
+    return epochs * math.ceil(pictures / batch_size)
 
 
-def _freeze(model: nn.Module, classes: int) -> nn.Module:
-    model.requires_grad_(False)
-    model.fc = nn.Linear(model.fc.in_features, classes)  # type: ignore[union-attr, arg-type]
-    return model.eval()
+def _rates(matrix: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    right = matrix[number, number]
+    return right / matrix[:, number].sum(), right / matrix[number].sum()
 
 
-def _freeze_but_norm(model: nn.Module, classes: int) -> nn.Module:
-    _freeze(model, classes).get_submodule("bn1").requires_grad_(True)
+def _with_spread(
+    spread: Callable[[Tensor], Tensor],
+) -> Callable[[list[float]], tuple[float, float]]:
+    """The right mean, with a measure of the spread."""
+
+    def summary(runs: list[float]) -> tuple[float, float]:
+        numbers = torch.tensor(runs, dtype=torch.float64)
+        return numbers.mean().item(), spread(numbers).item()
+
+    return summary
+
+
+def _cnn(
+    *last: nn.Module, padding: int = 1, pool: int = 2, relu: bool = True
+) -> nn.Module:
+    """SimpleCNN, or a mistaken one."""
+    side = (30 + 2 * padding) // pool
+    active: type[nn.Module] = nn.ReLU if relu else nn.Identity
+    return nn.Sequential(
+        *(nn.Conv2d(3, 18, 3, padding=padding), active(), nn.MaxPool2d(pool)),
+        *(nn.Flatten(), nn.Linear(18 * side**2, 64), active(), nn.Linear(64, 10)),
+        *last,
+    )
+
+
+def _half_active(first: bool) -> nn.Module:
+    """SimpleCNN with one of its two ReLUs."""
+    model = _cnn()
+    assert isinstance(model, nn.Sequential)
+    model[5 if first else 1] = nn.Identity()
     return model
 
 
-def _keep_layer(model: nn.Module, classes: int) -> nn.Module:
-    model.requires_grad_(False)
-    model.get_submodule("fc").requires_grad_(True)
-    return model.eval()
+def _tried(make: Callable[[], Any]) -> Any:
+    """The size of a network, and its answer with weights that depend on shapes only."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        model = make()
+        if not isinstance(model, nn.Module):
+            return model
+        for parameter in model.parameters():
+            wave = torch.sin(torch.arange(parameter.numel()) * 1.7)
+            parameter.copy_(wave.view_as(parameter) / parameter[0].numel() ** 0.5)
+        pictures = torch.sin(torch.arange(2 * 3072) * 0.37).view(2, 3, 32, 32)
+        return [sum(p.numel() for p in model.parameters()), model(pictures)]
 
 
-def _frozen(freeze: Callable[[nn.Module, int], Any]) -> Any:
-    """What is to be seen of a network after `freeze`."""
+def _erase(pictures: Tensor, places: int = 25) -> Tensor:
+    """Black squares of 8 by 8 pixels, each at a place of its own."""
+    erased = pictures.clone()
+    for picture in erased:
+        down, right = torch.randint(places, (2,)).tolist()
+        picture[:, down : down + 8, right : right + 8] = 0
+    return erased
+
+
+def _erase_red(pictures: Tensor) -> Tensor:
+    erased = pictures.clone()
+    erased[:, :1] = _erase(pictures[:, :1])
+    return erased
+
+
+def _erase_up_to_the_border(pictures: Tensor) -> Tensor:
+    erased = _erase(pictures, places=32)
+    erased[0, :, 28:, 28:] = 0  # so that one square is cut off, whatever is drawn
+    return erased
+
+
+def _squares(erase: Callable[[Tensor], Any]) -> Any:
+    """What is to be seen of a step that blackens squares."""
+    given = torch.full((1000, 3, 32, 32), 200, dtype=torch.uint8)
     with torch.random.fork_rng(devices=[]):
-        model = freeze(_Small(), 2)
-    if not isinstance(model, nn.Module):
-        return model
-    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    shape = tuple(model(torch.ones(2, 3, 5, 5)).shape)
-    return [
-        [p.requires_grad for p in model.parameters()],
-        shape,
-        all(torch.equal(before[name], b) for name, b in model.named_buffers()),
-    ]
-
-
-def _groups(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
-    """A group for each child, the last one at `rate`, each before it slower."""
-    count = len(list(model.children()))
-    return _with_rates(model, [rate * factor**n for n in reversed(range(count))])
-
-
-def _with_rates(model: nn.Module, rates: list[float]) -> list[dict[str, Any]]:
-    pairs = zip(model.children(), rates, strict=True)
-    return [{"params": list(child.parameters()), "lr": rate} for child, rate in pairs]
-
-
-def _rates(groups_of: Callable[..., Any]) -> Any:
-    """At which rates each of a network's parameters learns."""
-    model = _Small()
-    groups = groups_of(model, 0.1, 0.5)
-    if groups is None or groups is ...:
-        return groups
-    if any(isinstance(group["params"], nn.Module) for group in groups):
-        raise TypeError('`"params"` wants child.parameters(), not the child itself')
-    pairs = [(id(p), group["lr"]) for group in groups for p in list(group["params"])]
-    places = {id(p): place for place, p in enumerate(model.parameters())}
-    return [
-        [
-            [rate for which, rate in pairs if which == id(p)] or [0.0]
-            for p in model.parameters()
-        ],
-        [places.get(which, -1) for which, _ in pairs],
-    ]
-
-
-def _half_width(rate: float, n: int) -> float:
-    """Half of Wilson's interval around so many right answers of `n`."""
-    right = round(rate * n)
-    spread: float = (right * (n - right) / n + Z**2 / 4) ** 0.5
-    return Z * spread / (n + Z**2)
-
-
-def _pictures(rate: float, margin: float, *, sides: int = 1) -> int:
-    n = 100
-    while sides * _half_width(rate, n) > margin:
-        n += 100
-    return n
-
-
-def _drops(
-    score: Callable[[Tensor], Tensor],
-    picture: Tensor,
-    size: int,
-    *,
-    pile_up: bool = False,
-) -> Tensor:
-    drops, covered = [], picture.clone()
-    for top in range(0, picture.shape[1], size):
-        for left in range(0, picture.shape[2], size):
-            if not pile_up:
-                covered = picture.clone()
-            covered[:, top : top + size, left : left + size] = 0
-            drops.append(score(picture[None]) - score(covered[None]))
-    return torch.stack(drops).reshape(-(-picture.shape[1] // size), -1)
-
-
-def _look_at_map(make_map: Callable[..., Any]) -> Any:
-    picture = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.3).cos()
-    weights = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.7).sin()
-    before = picture.clone()
-    result = make_map(lambda x: (x * weights).sum(dim=(1, 2, 3)), picture, 2)
-    if result is None or result is ...:
+        result = erase(given)
+    if not isinstance(result, Tensor):
         return result
-    return [torch.as_tensor(result), bool(torch.equal(picture, before))]
+    black = result == 0
+    sizes = black.all(dim=1).flatten(1).sum(dim=1)
+    return [
+        bool(black.any(dim=1).eq(black.all(dim=1)).all()),
+        bool((sizes == 64).all()),
+        any(not one.equal(other) for one, other in pairwise(black)),
+        bool(black[:, :, 31].any() and black[:, :, :, 31].any()),
+        bool((given == 200).all()),
+        result.shape == given.shape,
+        result.dtype == given.dtype,
+    ]
 
 
 EXERCISES = {
     "7.1": Exercise(
-        right=36_864,
+        right=296_130,
         wrong={
-            "That is for 112 pixels: follow 224 through the layers, step by step.": (
-                6400
+            "The 18 biases of the convolution are missing.": 296_112,
+            "The 10 biases of the last layer are missing.": 296_120,
+            "The biases are missing: one for each kernel and each unit.": 296_038,
+            "A kernel has 3 x 3 weights for each of the three colours, not once.": (
+                295_806
             ),
-            "Twice the picture does not mean twice the map: each convolution takes "
-            "away a border of its own.": 25_600,
-            "That is one map; there are 256 of them.": 144,
-            "That is one side of one map: how many numbers are in all of them?": 12,
-            "No padding: each convolution takes away a border of its own.": 256
-            * 14
-            * 14,
-            "Where a division leaves a rest, the rest is dropped.": 256 * 13 * 13,
+            "That is without the pooling: it leaves 18 maps of 16 x 16.": 1_180_866,
+            "That is the convolution; two dense layers follow.": 504,
+            "Those are the dense layers; the convolution has some too.": 295_626,
+            "That is LeNet's number.": 62_006,
         },
+        # The last three digits as well, because a count has to be exact.
+        look_at=lambda count: [count, count % 1000],
     ),
     "7.2": Exercise(
-        right=21_285_698,
+        right=_steps,
         wrong={
-            "It still has ImageNet's 1,000 classes: replace `fc`.": 21_797_672,
-            "That is ResNet-18: build `resnet34`.": 11_177_538,
-            "That is ResNet-18, with 1,000 classes: build `resnet34`.": 11_689_512,
-            "Those are the new layer's alone; count all.": 1026,
-            "The new last layer belongs to the network, too.": 21_284_672,
+            "The last batch of an epoch is shorter, and it is a step all the same.": (
+                lambda pictures, size, epochs: epochs * (pictures // size)
+            ),
+            "Each epoch ends with a short batch: round up before you multiply.": (
+                lambda pictures, size, epochs: math.ceil(epochs * pictures / size)
+            ),
+            "Each epoch ends with a short batch, and it is a step too: round up, "
+            "and before you multiply.": (
+                lambda pictures, size, epochs: epochs * pictures // size
+            ),
+            "There are no parts of a step: round up to whole batches.": (
+                lambda pictures, size, epochs: epochs * pictures / size
+            ),
+            "That is one epoch; the schedule lasts for all of them.": (
+                lambda pictures, size, epochs: math.ceil(pictures / size)
+            ),
+            "The schedule goes by batches, not by epochs.": (
+                lambda pictures, size, epochs: epochs
+            ),
         },
-        tolerance=1e-9,
+        look_at=lambda f: [f(45_000, 128, 10), f(100, 30, 4), f(64, 32, 5)],
     ),
     "7.3": Exercise(
-        right=_freeze,
+        right=_rates,
         wrong={
-            "A batch still changes its batch norm: put that into eval mode.": (
-                lambda model, classes: _freeze(model, classes).train()
+            "The two have changed places: rows are true classes, columns are "
+            "predicted ones, and precision looks along the column.": (
+                lambda matrix, number: _rates(matrix.T, number)
             ),
-            "The new layer is frozen, too: replace it after you have frozen.": (
-                lambda *given: _freeze(*given).requires_grad_(False)
+            "Both are the precision; recall divides by the sum of the row.": (
+                lambda matrix, number: (_rates(matrix, number)[0],) * 2
             ),
-            "Nothing is frozen: requires_grad_(False) does it.": (
-                lambda *given: _freeze(*given).requires_grad_(True)
+            "Both are the recall; precision divides by the sum of the column.": (
+                lambda matrix, number: (_rates(matrix, number)[1],) * 2
             ),
-            "Batch norm has weights as well: they are still free to learn.": (
-                _freeze_but_norm
+            "You divide by all pictures; take one column, then one row.": (
+                lambda matrix, number: (matrix[number, number] / matrix.sum(),) * 2
             ),
-            "It still answers with ten classes: replace `fc`.": _keep_layer,
+            "The right ones belong to the sum below the line, too.": (
+                lambda matrix, number: (
+                    matrix[number, number] / (matrix[:, number].sum() - 6),
+                    matrix[number, number] / (matrix[number].sum() - 6),
+                )
+            ),
         },
-        look_at=_frozen,
+        look_at=lambda rates: rates(MATRIX, 0),
     ),
     "7.4": Exercise(
-        right=_groups,
+        right=_with_spread(torch.std),
         wrong={
-            "The order is reversed: the last part learns fastest.": (
-                lambda model, rate, factor: _with_rates(
-                    model, [rate * factor**n for n in range(3)]
-                )
+            "Divide by n - 1, not by n: with few runs, n makes the spread too small.": (
+                _with_spread(lambda runs: runs.std(correction=0))
             ),
-            "Each part has its rate, but the groups stand from back to front.": (
-                lambda *given: _groups(*given)[::-1]
+            "The square root is missing.": _with_spread(torch.var),
+            "Divide by n - 1 first, and take the square root of the result.": (
+                _with_spread(lambda runs: runs.std() / (len(runs) - 1) ** 0.5)
             ),
-            "All parts learn at one rate.": (
-                lambda model, rate, factor: _with_rates(model, [rate] * 3)
+            "That is how sure you are of the mean; here the spread of the runs is "
+            "asked for.": _with_spread(lambda runs: runs.std() / len(runs) ** 0.5),
+            "That is from worst to best, which grows with every further run.": (
+                _with_spread(lambda runs: runs.max() - runs.min())
             ),
-            "All early parts share a rate: each is slower than the one after it.": (
-                lambda model, rate, factor: _with_rates(
-                    model, [rate * factor, rate * factor, rate]
-                )
-            ),
-            "The last part should learn at `rate` itself, not yet slower.": (
-                lambda model, rate, factor: _groups(model, rate * factor, factor)
-            ),
-            "Where are the parts before the last one?": (
-                lambda *given: _groups(*given)[-1:]
+            "Differences from the mean add up to 0: square them first.": (
+                _with_spread(lambda runs: (runs - runs.mean()).mean())
             ),
         },
-        look_at=_rates,
+        look_at=lambda summary: [summary(list(runs)) for runs in RUNS],
     ),
     "7.5": Exercise(
-        right=_pictures,
+        right=_cnn,
         wrong={
-            "The margin goes to either side: half of the interval's width.": (
-                lambda *given: _pictures(*given, sides=2)
+            "Without padding the maps shrink to 30 x 30: set padding=1.": (
+                lambda: _cnn(padding=0)
             ),
-            "The loop ends at once: go on while the margin is too large.": (
-                lambda rate, margin: 100
+            "The dense layer is four times too large: where is the pooling?": (
+                lambda: _cnn(pool=1)
             ),
-            "That comes from a formula: try 100, 200, 300 ... with the interval.": (
-                lambda rate, margin: math.ceil(Z**2 * rate * (1 - rate) / margin**2)
+            "The shapes are right; leave the softmax to the loss, which has its own.": (
+                lambda: _cnn(nn.Softmax(dim=1))
             ),
-            "One step too many: the number before was large enough.": (
-                lambda rate, margin: _pictures(rate, margin) + 100
+            "The shapes are right, but without ReLU the whole is one linear map.": (
+                lambda: _cnn(relu=False)
             ),
-            "The rate counts, too: is it the one you were given?": (
-                lambda rate, margin: _pictures(1 - margin, margin)
+            "A ReLU is missing between the two dense layers.": (
+                lambda: _half_active(first=True)
+            ),
+            "A ReLU is missing after the convolution.": (
+                lambda: _half_active(first=False)
+            ),
+            "The last layer gives scores: a ReLU after it cuts off half of them.": (
+                lambda: _cnn(nn.ReLU())
             ),
         },
-        look_at=lambda pictures: [pictures(0.95, 0.01), pictures(0.8, 0.03)],
-        tolerance=1e-9,
+        look_at=_tried,
     ),
     "7.6": Exercise(
-        right=_drops,
+        right=_erase,
         wrong={
-            "The sign is turned round: what matters lowers the score when covered.": (
-                lambda *given: -_drops(*given)
+            "All squares lie at one place: draw a place for each picture.": (
+                lambda pictures: _erase(pictures, places=1)
             ),
-            "These are the scores themselves; how far did they drop?": (
-                lambda score, picture, size: (
-                    score(picture[None]) - _drops(score, picture, size)
-                )
+            "The pictures you were given have changed: work on a clone.": (
+                lambda pictures: pictures.copy_(_erase(pictures))
             ),
-            "The squares pile up: cover a fresh clone each time.": (
-                lambda *given: _drops(*given, pile_up=True)
+            "The squares are not black: blacken all three channels at one place.": (
+                _erase_red
             ),
-            "Rows and columns are swapped: the map lies on its side.": (
-                lambda *given: _drops(*given).T.contiguous()
+            "Some squares are cut off at the border: the last place at which 8 "
+            "pixels fit is 24.": _erase_up_to_the_border,
+            "No square reaches the last row or column: there are 25 places, and "
+            "torch.randint(25, ...) draws from 0 to 24.": lambda pictures: _erase(
+                pictures, places=24
             ),
-            "The drops are right; give them the shape of a map, rows by columns.": (
-                lambda *given: _drops(*given).flatten()
+            "No square is black: is the result of your change given back?": (
+                lambda pictures: pictures.clone()
             ),
         },
-        look_at=_look_at_map,
+        look_at=_squares,
     ),
 }

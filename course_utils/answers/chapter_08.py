@@ -1,212 +1,253 @@
-"""The exercises of chapter 8: from fully convolutional networks to U-Net."""
+"""The exercises of chapter 8: ResNet-18 on ants and bees."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from course_utils.exercises import Exercise
 
-Predict = Callable[[Tensor], Tensor]
+Z = 1.959963984540054
 
 
-def _stamp(
-    x: Tensor, kernel: Tensor, stride: int, padding: int, *, add: bool = True
+class _Small(nn.Module):
+    """A network with the parts of a ResNet that count here, only smaller."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = torch.relu(self.bn1(self.conv1(images)))
+        scores: Tensor = self.fc(maps.mean(dim=(2, 3)))
+        return scores
+
+
+def _freeze(model: nn.Module, classes: int) -> nn.Module:
+    model.requires_grad_(False)
+    model.fc = nn.Linear(model.fc.in_features, classes)  # type: ignore[union-attr, arg-type]
+    return model.eval()
+
+
+def _freeze_but_norm(model: nn.Module, classes: int) -> nn.Module:
+    _freeze(model, classes).get_submodule("bn1").requires_grad_(True)
+    return model
+
+
+def _keep_layer(model: nn.Module, classes: int) -> nn.Module:
+    model.requires_grad_(False)
+    model.get_submodule("fc").requires_grad_(True)
+    return model.eval()
+
+
+def _frozen(freeze: Callable[[nn.Module, int], Any]) -> Any:
+    """What is to be seen of a network after `freeze`."""
+    with torch.random.fork_rng(devices=[]):
+        model = freeze(_Small(), 2)
+    if not isinstance(model, nn.Module):
+        return model
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    shape = tuple(model(torch.ones(2, 3, 5, 5)).shape)
+    return [
+        [p.requires_grad for p in model.parameters()],
+        shape,
+        all(torch.equal(before[name], b) for name, b in model.named_buffers()),
+    ]
+
+
+def _groups(model: nn.Module, rate: float, factor: float) -> list[dict[str, Any]]:
+    """A group for each child, the last one at `rate`, each before it slower."""
+    count = len(list(model.children()))
+    return _with_rates(model, [rate * factor**n for n in reversed(range(count))])
+
+
+def _with_rates(model: nn.Module, rates: list[float]) -> list[dict[str, Any]]:
+    pairs = zip(model.children(), rates, strict=True)
+    return [{"params": list(child.parameters()), "lr": rate} for child, rate in pairs]
+
+
+def _rates(groups_of: Callable[..., Any]) -> Any:
+    """At which rates each of a network's parameters learns."""
+    model = _Small()
+    groups = groups_of(model, 0.1, 0.5)
+    if groups is None or groups is ...:
+        return groups
+    if any(isinstance(group["params"], nn.Module) for group in groups):
+        raise TypeError('`"params"` wants child.parameters(), not the child itself')
+    pairs = [(id(p), group["lr"]) for group in groups for p in list(group["params"])]
+    places = {id(p): place for place, p in enumerate(model.parameters())}
+    return [
+        [
+            [rate for which, rate in pairs if which == id(p)] or [0.0]
+            for p in model.parameters()
+        ],
+        [places.get(which, -1) for which, _ in pairs],
+    ]
+
+
+def _half_width(rate: float, n: int) -> float:
+    """Half of Wilson's interval around so many right answers of `n`."""
+    right = round(rate * n)
+    spread: float = (right * (n - right) / n + Z**2 / 4) ** 0.5
+    return Z * spread / (n + Z**2)
+
+
+def _pictures(rate: float, margin: float, *, sides: int = 1) -> int:
+    n = 100
+    while sides * _half_width(rate, n) > margin:
+        n += 100
+    return n
+
+
+def _drops(
+    score: Callable[[Tensor], Tensor],
+    picture: Tensor,
+    size: int,
+    *,
+    pile_up: bool = False,
 ) -> Tensor:
-    result = torch.zeros((len(x) - 1) * stride + len(kernel))
-    for place, number in enumerate(x):
-        window = result[place * stride : place * stride + len(kernel)]
-        window.copy_(window * add + number * kernel)
-    return result[padding : len(result) - padding]
+    drops, covered = [], picture.clone()
+    for top in range(0, picture.shape[1], size):
+        for left in range(0, picture.shape[2], size):
+            if not pile_up:
+                covered = picture.clone()
+            covered[:, top : top + size, left : left + size] = 0
+            drops.append(score(picture[None]) - score(covered[None]))
+    return torch.stack(drops).reshape(-(-picture.shape[1] // size), -1)
 
 
-def _stamped(stamp: Callable[..., Any]) -> list[Any]:
-    x = torch.tensor([1.0, 2.0, -1.0])
-    kernel = torch.tensor([1.0, 3.0, 2.0, 0.5])
-    return [stamp(x, kernel, 2, 1), stamp(x, kernel[:3], 2, 0)]
-
-
-def _between(numbers: Tensor, size: int = 9) -> tuple[Tensor, Tensor]:
-    """Where two different cells lie around a pixel, and where there is membrane."""
-    window, numbers = (size, 1, size // 2), numbers.float()[:, None]
-    largest = F.max_pool2d(numbers, *window)
-    smallest = -F.max_pool2d(-numbers.where(numbers > 0, torch.inf), *window)
-    between = (largest > 0) & (smallest < largest)
-    return between[:, 0], (numbers == 0)[:, 0]
-
-
-def _wall(numbers: Tensor, size: int = 9) -> Tensor:
-    between, membrane = _between(numbers, size)
-    return between & membrane
-
-
-def _zero_is_smallest(numbers: Tensor) -> Tensor:
-    """The smallest number of all pixels around: on a membrane it is always 0."""
-    numbers = numbers.float()[:, None]
-    largest = F.max_pool2d(numbers, 9, 1, 4)
-    smallest = -F.max_pool2d(-numbers, 9, 1, 4)
-    return ((numbers == 0) & (smallest < largest))[:, 0]
-
-
-def _weighed(weights: Callable[[Tensor], Any]) -> Any:
-    """Cells with a thin wall, with a thicker one, and a cell on its own."""
-    numbers = torch.zeros(2, 24, 20, dtype=torch.long)
-    numbers[0, :12, :9], numbers[0, :12, 12:] = 7, 3
-    numbers[1, 4:12, 4:12] = 5
-    numbers[1, 20:, :5], numbers[1, 20:, 10:] = 9, 2
-    return weights(numbers)
-
-
-def _looks(
-    back: int, predict: Predict, pictures: Tensor, *, axes: tuple[int, int] = (-2, -1)
-) -> Tensor:
-    """The four answers, each turned on by `back` quarters for each quarter forth."""
-    turned = [predict(pictures.rot90(k, axes)) for k in range(4)]
-    return torch.stack([t.rot90(back * k, axes) for k, t in enumerate(turned)])
-
-
-def _looked(four: Callable[[Predict, Tensor], Any]) -> Any:
-    """Tried with an answer that leans to one side, and so changes when turned."""
-
-    def lean(pictures: Tensor) -> Tensor:
-        down = torch.arange(float(pictures.shape[-2]))[:, None]
-        return pictures.mean(dim=1) * (1 + down)
-
-    # All axes are of one length, so that turning the wrong ones does not stop.
-    pictures = torch.arange(256.0).reshape(4, 4, 4, 4).square() / 1000
-    return four(lean, pictures)
-
-
-def _tile_starts(length: int, size: int, step: int) -> list[int]:
-    last = max(length - size, 0)
-    return [*range(0, last, step), last]
+def _look_at_map(make_map: Callable[..., Any]) -> Any:
+    picture = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.3).cos()
+    weights = torch.arange(3 * 4 * 6).reshape(3, 4, 6).mul(0.7).sin()
+    before = picture.clone()
+    result = make_map(lambda x: (x * weights).sum(dim=(1, 2, 3)), picture, 2)
+    if result is None or result is ...:
+        return result
+    return [torch.as_tensor(result), bool(torch.equal(picture, before))]
 
 
 EXERCISES = {
     "8.1": Exercise(
-        right=(19, 9),
+        right=36_864,
         wrong={
-            "Count the windows, not the steps between them: one more.": (18, 8),
-            "Windows lie 4 pixels apart: two poolings halve the map twice.": (73, 33),
-            "The last window has to fit: its 28 pixels end at the border.": (25, 15),
-            "Rows first, then columns.": (9, 19),
+            "That is for 112 pixels: follow 224 through the layers, step by step.": (
+                6400
+            ),
+            "Twice the picture does not mean twice the map: each convolution takes "
+            "away a border of its own.": 25_600,
+            "That is one map; there are 256 of them.": 144,
+            "That is one side of one map: how many numbers are in all of them?": 12,
+            "No padding: each convolution takes away a border of its own.": 256
+            * 14
+            * 14,
+            "Where a division leaves a rest, the rest is dropped.": 256 * 13 * 13,
         },
     ),
     "8.2": Exercise(
-        right=98,
+        right=21_285_698,
         wrong={
-            "That sees 199 pixels, one layer too many: one pixel sees itself.": 99,
-            "That sees 195 pixels: one layer more.": 97,
-            "A 3 by 3 convolution adds a pixel on both sides.": 196,
-            "A 3 by 3 convolution adds a pixel on both sides, two in all.": 197,
-            "Each adds 2 pixels, not 3: the middle one was there before.": 66,
+            "It still has ImageNet's 1,000 classes: replace `fc`.": 21_797_672,
+            "That is ResNet-18: build `resnet34`.": 11_177_538,
+            "That is ResNet-18, with 1,000 classes: build `resnet34`.": 11_689_512,
+            "Those are the new layer's alone; count all.": 1026,
+            "The new last layer belongs to the network, too.": 21_284_672,
         },
+        tolerance=1e-9,
     ),
     "8.3": Exercise(
-        right=_stamp,
+        right=_freeze,
         wrong={
-            "The ends are still there: cut `padding` numbers off both.": (
-                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)
+            "A batch still changes its batch norm: put that into eval mode.": (
+                lambda model, classes: _freeze(model, classes).train()
             ),
-            "With padding 0 the slice ends at -0, which is the beginning: write "
-            "`len(result) - padding`.": (
-                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)[
-                    padding:-padding
-                ]
+            "The new layer is frozen, too: replace it after you have frozen.": (
+                lambda *given: _freeze(*given).requires_grad_(False)
             ),
-            "A print replaces what was there: overlaps should add up.": (
-                lambda *given: _stamp(*given, add=False)
+            "Nothing is frozen: requires_grad_(False) does it.": (
+                lambda *given: _freeze(*given).requires_grad_(True)
             ),
-            "The kernel is printed backwards: leave it as it is.": (
-                lambda x, kernel, *lengths: _stamp(x, kernel.flip(0), *lengths)
+            "Batch norm has weights as well: they are still free to learn.": (
+                _freeze_but_norm
             ),
-            "The prints lie 1 apart: they should lie `stride` apart.": (
-                lambda x, kernel, stride, padding: _stamp(x, kernel, 1, padding)
-            ),
+            "It still answers with ten classes: replace `fc`.": _keep_layer,
         },
-        look_at=_stamped,
+        look_at=_frozen,
     ),
     "8.4": Exercise(
-        right=lambda numbers: 1.0 + 5.0 * _wall(numbers),
+        right=_groups,
         wrong={
-            "You weigh the cells' rims, and missed walls become cheap: weigh the "
-            "membrane.": lambda numbers: (
-                1.0 + 5.0 * (_between(numbers)[0] & (numbers > 0))
+            "The order is reversed: the last part learns fastest.": (
+                lambda model, rate, factor: _with_rates(
+                    model, [rate * factor**n for n in range(3)]
+                )
             ),
-            "The cells' rims are weighed too: leave the pixels of cells at 1.": (
-                lambda numbers: 1.0 + 5.0 * _between(numbers)[0]
+            "Each part has its rate, but the groups stand from back to front.": (
+                lambda *given: _groups(*given)[::-1]
             ),
-            "All membrane is weighed: only where two cells are near.": (
-                lambda numbers: 1.0 + 5.0 * (numbers == 0)
+            "All parts learn at one rate.": (
+                lambda model, rate, factor: _with_rates(model, [rate] * 3)
             ),
-            "One cell is enough for you: the smallest number around a membrane pixel "
-            "is its own 0. Keep zeros out of the search.": (
-                lambda numbers: 1.0 + 5.0 * _zero_is_smallest(numbers)
+            "All early parts share a rate: each is slower than the one after it.": (
+                lambda model, rate, factor: _with_rates(
+                    model, [rate * factor, rate * factor, rate]
+                )
             ),
-            "You look at 5 by 5 pixels: look at 9 by 9.": (
-                lambda numbers: 1.0 + 5.0 * _wall(numbers, 5)
+            "The last part should learn at `rate` itself, not yet slower.": (
+                lambda model, rate, factor: _groups(model, rate * factor, factor)
             ),
-            "The walls weigh 7: 1 plus how much makes 6?": (
-                lambda numbers: 1.0 + 6.0 * _wall(numbers)
-            ),
-            "All other pixels weigh 0 and would teach nothing: give 1.": (
-                lambda numbers: 6.0 * _wall(numbers)
+            "Where are the parts before the last one?": (
+                lambda *given: _groups(*given)[-1:]
             ),
         },
-        look_at=_weighed,
+        look_at=_rates,
     ),
     "8.5": Exercise(
-        right=lambda *given: _looks(-1, *given).mean(dim=0),
+        right=_pictures,
         wrong={
-            "The answers are not turned back before the mean is taken.": (
-                lambda *given: _looks(0, *given).mean(dim=0)
+            "The margin goes to either side: half of the interval's width.": (
+                lambda *given: _pictures(*given, sides=2)
             ),
-            "The answers are turned on, not back: the other direction.": (
-                lambda *given: _looks(1, *given).mean(dim=0)
+            "The loop ends at once: go on while the margin is too large.": (
+                lambda rate, margin: 100
             ),
-            "That is the sum of four answers: take the mean.": (
-                lambda *given: _looks(-1, *given).sum(dim=0)
+            "That comes from a formula: try 100, 200, 300 ... with the interval.": (
+                lambda rate, margin: math.ceil(Z**2 * rate * (1 - rate) / margin**2)
             ),
-            "Without axes, `rot90` turns the first two: rows and columns are the last "
-            "two, (-2, -1).": lambda *given: _looks(-1, *given, axes=(0, 1)).mean(
-                dim=0
+            "One step too many: the number before was large enough.": (
+                lambda rate, margin: _pictures(rate, margin) + 100
             ),
-            "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": (
-                lambda *given: _looks(-1, *given)[:3].mean(dim=0)
-            ),
-            "That is a single look: turn the pictures as well.": (
-                lambda predict, pictures: predict(pictures)
+            "The rate counts, too: is it the one you were given?": (
+                lambda rate, margin: _pictures(1 - margin, margin)
             ),
         },
-        look_at=_looked,
+        look_at=lambda pictures: [pictures(0.95, 0.01), pictures(0.8, 0.03)],
+        tolerance=1e-9,
     ),
     "8.6": Exercise(
-        right=_tile_starts,
+        right=_drops,
         wrong={
-            "The last tiles reach beyond the end.": (
-                lambda length, size, step: list(range(0, length, step))
+            "The sign is turned round: what matters lowers the score when covered.": (
+                lambda *given: -_drops(*given)
             ),
-            "Where the steps do not fit, the end is not covered.": (
-                lambda length, size, step: list(range(0, length - size + 1, step))
+            "These are the scores themselves; how far did they drop?": (
+                lambda score, picture, size: (
+                    score(picture[None]) - _drops(score, picture, size)
+                )
             ),
-            "Where the steps do fit, the last start is there twice.": (
-                lambda length, size, step: [
-                    *range(0, length - size + 1, step),
-                    max(length - size, 0),
-                ]
+            "The squares pile up: cover a fresh clone each time.": (
+                lambda *given: _drops(*given, pile_up=True)
             ),
-            "A picture shorter than a tile starts at 0, not below.": (
-                lambda length, size, step: [
-                    *range(0, length - size, step),
-                    length - size,
-                ]
+            "Rows and columns are swapped: the map lies on its side.": (
+                lambda *given: _drops(*given).T.contiguous()
+            ),
+            "The drops are right; give them the shape of a map, rows by columns.": (
+                lambda *given: _drops(*given).flatten()
             ),
         },
-        look_at=lambda starts: [
-            starts(*case)
-            for case in ((512, 256, 128), (500, 256, 128), (10, 4, 3), (100, 128, 64))
-        ],
+        look_at=_look_at_map,
     ),
 }

@@ -1,315 +1,212 @@
-"""The exercises of chapter 10: training well."""
+"""The exercises of chapter 10: from fully convolutional networks to U-Net."""
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils.exercises import Exercise, Mistakes
+from course_utils.exercises import Exercise
 
-LOSSES = [2.0, 1.5, 1.4, 1.39, 1.38, 1.2, 1.25, 1.3, 1.19, 1.4, 1.5, 1.6, 1.7]
-FALLING = [1.0, 0.9, 0.8, 0.7]
-SLOW = [1.0, 0.97, 0.94, 0.91, 0.88, 0.9, 0.91]
-TIE = [1.0, 0.5, 0.25, 0.25, 0.25]
+Predict = Callable[[Tensor], Tensor]
 
 
-def _chance(trials: int, share: float) -> float:
-    return 1 - (1 - share) ** trials
+def _stamp(
+    x: Tensor, kernel: Tensor, stride: int, padding: int, *, add: bool = True
+) -> Tensor:
+    result = torch.zeros((len(x) - 1) * stride + len(kernel))
+    for place, number in enumerate(x):
+        window = result[place * stride : place * stride + len(kernel)]
+        window.copy_(window * add + number * kernel)
+    return result[padding : len(result) - padding]
 
 
-def _exponents(count: int, low: float, high: float) -> Tensor:
-    start, end = math.log10(low), math.log10(high)
-    return start + (end - start) * torch.rand(count)
+def _stamped(stamp: Callable[..., Any]) -> list[Any]:
+    x = torch.tensor([1.0, 2.0, -1.0])
+    kernel = torch.tensor([1.0, 3.0, 2.0, 0.5])
+    return [stamp(x, kernel, 2, 1), stamp(x, kernel[:3], 2, 0)]
 
 
-def _seen_of_rates(draw: Callable[[int, float, float], Any]) -> Any:
-    """What is to be seen of many drawn rates: where they begin, lie and end."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        rates = draw(4000, 1e-4, 1.0)
-        few = draw(3, 0.01, 0.02)
-        again = draw(4000, 1e-4, 1.0)
-    if not isinstance(rates, Tensor) or rates.shape != (4000,) or len(few) != 3:
-        return rates
-    shares = [((rates >= 10.0**k) & (rates < 10.0 ** (k + 1))) for k in range(-4, 0)]
-    return [
-        bool((rates >= 0.99e-4).all() and (rates <= 1.01).all()),
-        *[round(4 * share.float().mean().item()) for share in shares],
-        bool((few >= 0.0099).all() and (few <= 0.0201).all()),
-        len(rates.unique()) > 3000,
-        not torch.equal(rates, again),
-    ]
+def _between(numbers: Tensor, size: int = 9) -> tuple[Tensor, Tensor]:
+    """Where two different cells lie around a pixel, and where there is membrane."""
+    window, numbers = (size, 1, size // 2), numbers.float()[:, None]
+    largest = F.max_pool2d(numbers, *window)
+    smallest = -F.max_pool2d(-numbers.where(numbers > 0, torch.inf), *window)
+    between = (largest > 0) & (smallest < largest)
+    return between[:, 0], (numbers == 0)[:, 0]
 
 
-def _rate(fall: Callable[[int, int, int], float]) -> Callable[..., float]:
-    """A warm-up in a straight line, and then a fall from 1 to 0, times the peak."""
-
-    def rate(step: int, steps: int, warm_up: int, peak: float) -> float:
-        if step < warm_up:
-            return peak * step / warm_up
-        return peak * fall(step, steps, warm_up)
-
-    return rate
+def _wall(numbers: Tensor, size: int = 9) -> Tensor:
+    between, membrane = _between(numbers, size)
+    return between & membrane
 
 
-def _half_turn(step: int, steps: int, warm_up: int) -> float:
-    return (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
+def _zero_is_smallest(numbers: Tensor) -> Tensor:
+    """The smallest number of all pixels around: on a membrane it is always 0."""
+    numbers = numbers.float()[:, None]
+    largest = F.max_pool2d(numbers, 9, 1, 4)
+    smallest = -F.max_pool2d(-numbers, 9, 1, 4)
+    return ((numbers == 0) & (smallest < largest))[:, 0]
 
 
-def _seen_of_schedule(rate: Callable[..., Any]) -> Any:
-    steps = 0, 5, 10, 19, 20, 40, 60, 99, 100
-    rates = [rate(step, 100, 20, 0.4) for step in steps]
-    return [*rates, rate(3, 10, 4, 2.0), rate(6, 10, 4, 2.0)]
+def _weighed(weights: Callable[[Tensor], Any]) -> Any:
+    """Cells with a thin wall, with a thicker one, and a cell on its own."""
+    numbers = torch.zeros(2, 24, 20, dtype=torch.long)
+    numbers[0, :12, :9], numbers[0, :12, 12:] = 7, 3
+    numbers[1, 4:12, 4:12] = 5
+    numbers[1, 20:, :5], numbers[1, 20:, 10:] = 9, 2
+    return weights(numbers)
 
 
-def _best_and_stop(
-    losses: Sequence[float], patience: int, least: float, mistake: str = ""
-) -> tuple[int, int]:
-    best, best_epoch, stale = math.inf, 0, 0
-    for epoch, loss in enumerate(losses, start=1):
-        limit = best - least
-        if loss < limit or (loss == limit and mistake == "ties count"):
-            best, best_epoch = loss, epoch
-            if mistake != "all failures are counted":
-                stale = 0
-        else:
-            stale += 1
-        if stale == patience:
-            return best_epoch, epoch
-        if mistake == "against the epoch before":
-            best = loss
-        if mistake == "against the smallest":
-            best = min(best, loss)
-    return (0, 0) if mistake == "nothing at the end" else (best_epoch, len(losses))
+def _looks(
+    back: int, predict: Predict, pictures: Tensor, *, axes: tuple[int, int] = (-2, -1)
+) -> Tensor:
+    """The four answers, each turned on by `back` quarters for each quarter forth."""
+    turned = [predict(pictures.rot90(k, axes)) for k in range(4)]
+    return torch.stack([t.rot90(back * k, axes) for k, t in enumerate(turned)])
 
 
-def _stop(mistake: str) -> Callable[..., tuple[int, int]]:
-    return partial(_best_and_stop, mistake=mistake)
+def _looked(four: Callable[[Predict, Tensor], Any]) -> Any:
+    """Tried with an answer that leans to one side, and so changes when turned."""
+
+    def lean(pictures: Tensor) -> Tensor:
+        down = torch.arange(float(pictures.shape[-2]))[:, None]
+        return pictures.mean(dim=1) * (1 + down)
+
+    # All axes are of one length, so that turning the wrong ones does not stop.
+    pictures = torch.arange(256.0).reshape(4, 4, 4, 4).square() / 1000
+    return four(lean, pictures)
 
 
-def _smallest(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
-    stop = _best_and_stop(losses, patience, least)[1]
-    seen = list(losses[:stop])
-    return seen.index(min(seen)) + 1, stop
-
-
-def _shifted(best: int, stop: int) -> Callable[..., tuple[int, int]]:
-    def wrong(*given: Any) -> tuple[int, int]:
-        kept, end = _best_and_stop(*given)
-        return kept + best, end + stop
-
-    return wrong
-
-
-def _seen_of_stops(stop: Callable[..., Any]) -> Any:
-    """What comes back; 0 stands for nothing where patience never runs out."""
-    cases = [(LOSSES, 3, 0.05), (LOSSES, 2, 0.0), (SLOW, 2, 0.05), (TIE, 2, 0.5)]
-    at_the_end = stop(FALLING, 2, 0.0)
-    if at_the_end is None or (isinstance(at_the_end, tuple) and None in at_the_end):
-        at_the_end = (0, 0)
-    return [*[stop(*case) for case in cases], at_the_end]
-
-
-Slopes = Callable[[nn.Module, Tensor, Tensor, int], Any]
-
-
-def _in_parts(
-    weigh: Callable[[int, int, int], float], clear: str = "once", last: bool = True
-) -> Slopes:
-    """Slopes part by part; `weigh` gets a part's length, the batch's and the size."""
-
-    def slopes(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> Any:
-        if clear == "once":
-            model.zero_grad()
-        parts = list(zip(images.split(size), labels.split(size), strict=True))
-        for x, y in parts if last else parts[:-1]:
-            if clear == "each":
-                model.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            (loss * weigh(len(y), len(labels), size)).backward()
-        return [p.grad for p in model.parameters()]
-
-    return slopes
-
-
-def _share(part: int, whole: int, size: int) -> float:
-    return part / whole
-
-
-def _seen_of_slopes(slopes: Slopes) -> Any:
-    """The slopes that are left in the model, which held others before."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = nn.Linear(4, 3)
-        images, labels = torch.randn(10, 4), torch.arange(10) % 3
-    F.cross_entropy(5 * model(images), labels).backward()
-    before = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-    given = slopes(model, images, labels, 4)
-    left = [p.grad for p in model.parameters() if p.grad is not None]
-    if given is ... or (given is None and all(map(torch.equal, left, before))):
-        return None
-    return torch.cat([slope.flatten() for slope in left])
+def _tile_starts(length: int, size: int, step: int) -> list[int]:
+    last = max(length - size, 0)
+    return [*range(0, last, step), last]
 
 
 EXERCISES = {
     "10.1": Exercise(
-        right=2.64,
+        right=(19, 9),
         wrong={
-            "That is the time before; now the two savings.": 19.2,
-            "That is the loader alone; the schedule saves, too.": 10.56,
-            "That is the schedule alone; the loader saves, too.": 4.8,
-            "45 % are taken off, so 55 % are left.": 2.16,
-            "A quarter of the pictures is needed, not three quarters.": 7.92,
-            "45 % are taken off, and a quarter of the pictures is left.": 6.48,
-            "Those are microseconds.": 2_640_000.0,
-            "Savings in percent do not add up: multiply what is left.": (
-                Mistakes([5.76, -3.84])
-            ),
+            "Count the windows, not the steps between them: one more.": (18, 8),
+            "Windows lie 4 pixels apart: two poolings halve the map twice.": (73, 33),
+            "The last window has to fit: its 28 pixels end at the border.": (25, 15),
+            "Rows first, then columns.": (9, 19),
         },
     ),
     "10.2": Exercise(
-        right=_chance,
+        right=98,
         wrong={
-            "The share comes as a fraction: 0.1 is a tenth.": (
-                lambda trials, share: 1 - (1 - share / 100) ** trials
-            ),
-            "With 20 trials of 0.1 this gives 2, and no chance is above 1: ask "
-            "how likely it is that all miss.": (lambda trials, share: trials * share),
-            "Even ten trials may all miss a tenth: ask how likely that is.": (
-                lambda trials, share: min(1.0, trials * share)
-            ),
-            "That is the chance that all of them miss.": (
-                lambda trials, share: (1 - share) ** trials
-            ),
-            "That is the chance that every one of them hits.": (
-                lambda trials, share: share**trials
-            ),
-            "That is the chance that not all hit; asked is at least one.": (
-                lambda trials, share: 1 - share**trials
-            ),
-            "That is exactly one hit; two are welcome, too.": (
-                lambda trials, share: trials * share * (1 - share) ** (trials - 1)
-            ),
+            "That sees 199 pixels, one layer too many: one pixel sees itself.": 99,
+            "That sees 195 pixels: one layer more.": 97,
+            "A 3 by 3 convolution adds a pixel on both sides.": 196,
+            "A 3 by 3 convolution adds a pixel on both sides, two in all.": 197,
+            "Each adds 2 pixels, not 3: the middle one was there before.": 66,
         },
-        look_at=lambda chance: [chance(9, 0.1), chance(3, 0.1), chance(20, 0.1)],
     ),
     "10.3": Exercise(
-        right=lambda count, low, high: 10 ** _exponents(count, low, high),
+        right=_stamp,
         wrong={
-            "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.": (
-                lambda count, low, high: low + (high - low) * torch.rand(count)
+            "The ends are still there: cut `padding` numbers off both.": (
+                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)
             ),
-            "Good from 0.0001 to 1; other bounds are asked for as well.": (
-                lambda count, low, high: 10 ** (-4 * torch.rand(count))
+            "With padding 0 the slice ends at -0, which is the beginning: write "
+            "`len(result) - padding`.": (
+                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)[
+                    padding:-padding
+                ]
             ),
-            "All of your rates are the same: draw one for each place.": (
-                lambda count, low, high: torch.full((count,), high)
+            "A print replaces what was there: overlaps should add up.": (
+                lambda *given: _stamp(*given, add=False)
             ),
-            "Twice the same rates: nothing was drawn. Let chance choose them.": (
-                lambda count, low, high: torch.logspace(
-                    math.log10(low), math.log10(high), count
-                )
+            "The kernel is printed backwards: leave it as it is.": (
+                lambda x, kernel, *lengths: _stamp(x, kernel.flip(0), *lengths)
             ),
-            "Those are the exponents: raise 10 to them.": _exponents,
-            "Logarithms of base 10 belong to powers of 10, not to exp.": (
-                lambda count, low, high: torch.exp(_exponents(count, low, high))
+            "The prints lie 1 apart: they should lie `stride` apart.": (
+                lambda x, kernel, stride, padding: _stamp(x, kernel, 1, padding)
             ),
         },
-        look_at=_seen_of_rates,
+        look_at=_stamped,
     ),
     "10.4": Exercise(
-        right=_rate(_half_turn),
+        right=lambda numbers: 1.0 + 5.0 * _wall(numbers),
         wrong={
-            "The cosine begins at step 0, so the rate jumps at the end of the "
-            "warm-up: let it begin at the peak.": _rate(
-                lambda step, steps, warm_up: (1 + math.cos(math.pi * step / steps)) / 2
+            "You weigh the cells' rims, and missed walls become cheap: weigh the "
+            "membrane.": lambda numbers: (
+                1.0 + 5.0 * (_between(numbers)[0] & (numbers > 0))
             ),
-            "The rate is not 0 at the end: the cosine has steps - warm_up steps.": (
-                _rate(lambda step, steps, start: _half_turn(step - start, steps, 0))
+            "The cells' rims are weighed too: leave the pixels of cells at 1.": (
+                lambda numbers: 1.0 + 5.0 * _between(numbers)[0]
             ),
-            "At step 0 the rate is 0; at `warm_up` it is the peak.": (
-                lambda step, steps, warm_up, peak: _rate(_half_turn)(
-                    step + (step < warm_up), steps, warm_up, peak
-                )
+            "All membrane is weighed: only where two cells are near.": (
+                lambda numbers: 1.0 + 5.0 * (numbers == 0)
             ),
-            "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
-            "goes from 1 to -1, so shift and halve it.": _rate(
-                lambda step, steps, warm_up: math.cos(
-                    math.pi / 2 * (step - warm_up) / (steps - warm_up)
-                )
+            "One cell is enough for you: the smallest number around a membrane pixel "
+            "is its own 0. Keep zeros out of the search.": (
+                lambda numbers: 1.0 + 5.0 * _zero_is_smallest(numbers)
             ),
-            "After the warm-up this falls in a straight line.": _rate(
-                lambda step, steps, warm_up: (steps - step) / (steps - warm_up)
+            "You look at 5 by 5 pixels: look at 9 by 9.": (
+                lambda numbers: 1.0 + 5.0 * _wall(numbers, 5)
             ),
-            "This comes back to the peak: take half a turn of the cosine, pi.": _rate(
-                lambda step, steps, start: _half_turn(2 * step - start, steps, start)
+            "The walls weigh 7: 1 plus how much makes 6?": (
+                lambda numbers: 1.0 + 6.0 * _wall(numbers)
             ),
-            "The shape is right; it should be peak times as high.": (
-                lambda step, steps, warm_up, peak: _rate(_half_turn)(
-                    step, steps, warm_up, 1.0
-                )
-            ),
-            "The warm-up is missing: from 0 in a straight line.": (
-                lambda step, steps, warm_up, peak: _rate(_half_turn)(
-                    max(step, warm_up), steps, warm_up, peak
-                )
+            "All other pixels weigh 0 and would teach nothing: give 1.": (
+                lambda numbers: 6.0 * _wall(numbers)
             ),
         },
-        look_at=_seen_of_schedule,
+        look_at=_weighed,
     ),
     "10.5": Exercise(
-        right=_best_and_stop,
+        right=lambda *given: _looks(-1, *given).mean(dim=0),
         wrong={
-            "Compare with the best loss so far, not with the epoch before.": (
-                _stop("against the epoch before")
+            "The answers are not turned back before the mean is taken.": (
+                lambda *given: _looks(0, *given).mean(dim=0)
             ),
-            "Compare with the last epoch that counted as better, not with the "
-            "smallest loss.": _stop("against the smallest"),
-            "A loss that is lower by exactly `least` does not count yet.": (
-                _stop("ties count")
+            "The answers are turned on, not back: the other direction.": (
+                lambda *given: _looks(1, *given).mean(dim=0)
             ),
-            "If patience never runs out, return the last epoch as the second "
-            "number.": _stop("nothing at the end"),
-            "Every small gain counts here: ask for more than `least`.": (
-                lambda losses, patience, least: _best_and_stop(losses, patience, 0.0)
+            "That is the sum of four answers: take the mean.": (
+                lambda *given: _looks(-1, *given).sum(dim=0)
             ),
-            "Keep the last epoch that counted as better, which need not have the "
-            "smallest loss of all.": _smallest,
-            "The count of epochs without a gain begins anew with every gain.": (
-                _stop("all failures are counted")
+            "Without axes, `rot90` turns the first two: rows and columns are the last "
+            "two, (-2, -1).": lambda *given: _looks(-1, *given, axes=(0, 1)).mean(
+                dim=0
             ),
-            "Both are one too small: epochs are counted from 1.": _shifted(-1, -1),
-            "You stop one epoch too late.": _shifted(0, 1),
-            "The two have changed places: first the epoch that is kept.": (
-                lambda *given: _best_and_stop(*given)[::-1]
+            "One of the four looks is missing: turn by 0, 1, 2 and 3 quarters.": (
+                lambda *given: _looks(-1, *given)[:3].mean(dim=0)
+            ),
+            "That is a single look: turn the pictures as well.": (
+                lambda predict, pictures: predict(pictures)
             ),
         },
-        look_at=_seen_of_stops,
+        look_at=_looked,
     ),
     "10.6": Exercise(
-        right=_in_parts(_share),
+        right=_tile_starts,
         wrong={
-            "Each part's loss is a mean already; their sum is too large: weigh "
-            "each part by its share of the batch.": (
-                _in_parts(lambda part, whole, size: 1.0)
+            "The last tiles reach beyond the end.": (
+                lambda length, size, step: list(range(0, length, step))
             ),
-            "The last part is shorter and weighs as much as the others: weigh by "
-            "length.": _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
-            "Only the last part is left: clear the slopes once, before the first.": (
-                _in_parts(_share, clear="each")
+            "Where the steps do not fit, the end is not covered.": (
+                lambda length, size, step: list(range(0, length - size + 1, step))
             ),
-            "The model came with old slopes: clear them before the first part.": (
-                _in_parts(_share, clear="never")
+            "Where the steps do fit, the last start is there twice.": (
+                lambda length, size, step: [
+                    *range(0, length - size + 1, step),
+                    max(length - size, 0),
+                ]
             ),
-            "The last, shorter part is missing.": _in_parts(_share, last=False),
-            "The last part has fewer pictures than `size`: weigh by its length.": (
-                _in_parts(lambda part, whole, size: size / whole)
+            "A picture shorter than a tile starts at 0, not below.": (
+                lambda length, size, step: [
+                    *range(0, length - size, step),
+                    length - size,
+                ]
             ),
         },
-        look_at=_seen_of_slopes,
+        look_at=lambda starts: [
+            starts(*case)
+            for case in ((512, 256, 128), (500, 256, 128), (10, 4, 3), (100, 128, 64))
+        ],
     ),
 }

@@ -1,6 +1,7 @@
-"""The exercises of chapter 12: shipping a model."""
+"""The exercises of chapter 12: training well."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,315 +9,307 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Exercise, Mistakes
 
-# Six pictures, dark and bright as a whole, with a bright colour and a dark one each.
-SCANS = (
-    torch.tensor([0.2, 0.8, 0.3, 0.58, 0.42, 0.7])[:, None, None, None]
-    + torch.tensor([0.2, 0.0, -0.2])[:, None, None]
-    + 0.1 * torch.sin(torch.arange(6 * 3 * 4 * 4) * 1.3).view(6, 3, 4, 4)
-)
-NUMBERS = (
-    torch.tensor([-3.0, -0.7, 0.0, 0.26, 1.9]),
-    torch.tensor([[0.02, -0.013], [0.051, 0.0004]]),
-)
-# Few at once are answered soonest, and 16 with the best rate.
-TIMES = {1: 0.5, 4: 0.8, 16: 2.4, 64: 12.0, 256: 60.0}
-EVEN = {1: 3.0, 8: 16.0, 32: 60.0, 128: 200.0}
-CANVAS = [(7 * place + place // 4) % 256 for place in range(4096)]
-MEAN = torch.tensor([0.4913, 0.4823, 0.4467])[:, None, None]
-STD = torch.tensor([0.2469, 0.2434, 0.2617])[:, None, None]
+LOSSES = [2.0, 1.5, 1.4, 1.39, 1.38, 1.2, 1.25, 1.3, 1.19, 1.4, 1.5, 1.6, 1.7]
+FALLING = [1.0, 0.9, 0.8, 0.7]
+SLOW = [1.0, 0.97, 0.94, 0.91, 0.88, 0.9, 0.91]
+TIE = [1.0, 0.5, 0.25, 0.25, 0.25]
 
 
-def _repair(images: Tensor) -> Tensor:
-    dark = images.mean(dim=(1, 2, 3), keepdim=True) < 0.5
-    return torch.where(dark, 1 - images, images)
+def _chance(trials: int, share: float) -> float:
+    return 1 - (1 - share) ** trials
 
 
-def _repair_with_if(images: Tensor) -> Tensor:
-    if images.mean() < 0.5:
-        return 1 - images
-    return images
+def _exponents(count: int, low: float, high: float) -> Tensor:
+    start, end = math.log10(low), math.log10(high)
+    return start + (end - start) * torch.rand(count)
 
 
-def _repair_in_a_loop(images: Tensor) -> Tensor:
-    return torch.stack([1 - i if i.mean() < 0.5 else i for i in images])
-
-
-def _repaired(repair: Callable[[Tensor], Any]) -> Any:
-    """What becomes of the pictures, and whether the function asks about its data."""
-    result = repair(SCANS.clone())
-    if not isinstance(result, Tensor):
-        return result
-    try:
-        torch.fx.symbolic_trace(repair)
-    except Exception:  # whatever a function does that looks at the numbers
-        return [result, False]
-    return [result, True]
-
-
-Scale = Callable[[Tensor], Tensor]
-Marks = tuple[Tensor, Tensor]
-
-
-def _largest(x: Tensor) -> Tensor:
-    return x.abs().max() / 127
-
-
-def _symmetric(x: Tensor, scale_of: Scale = _largest) -> Marks:
-    scale = scale_of(x)
-    return (x / scale).round().clamp(-128, 127).to(torch.int8), scale
-
-
-def _scaled(scale_of: Scale) -> Callable[[Tensor], Marks]:
-    """The right rounding with another scale."""
-    return partial(_symmetric, scale_of=scale_of)
-
-
-def _ruled(symmetric: Callable[[Tensor], Any]) -> Any:
-    """The marks with their dtype, and the scale, of two tensors."""
-    results = [symmetric(x.clone()) for x in NUMBERS]
-    if not all(isinstance(each, tuple | list) and len(each) == 2 for each in results):
-        return results[0]
+def _seen_of_rates(draw: Callable[[int, float, float], Any]) -> Any:
+    """What is to be seen of many drawn rates: where they begin, lie and end."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        rates = draw(4000, 1e-4, 1.0)
+        few = draw(3, 0.01, 0.02)
+        again = draw(4000, 1e-4, 1.0)
+    if not isinstance(rates, Tensor) or rates.shape != (4000,) or len(few) != 3:
+        return rates
+    shares = [((rates >= 10.0**k) & (rates < 10.0 ** (k + 1))) for k in range(-4, 0)]
     return [
-        [marks, scale, str(getattr(marks, "dtype", type(marks)))]
-        for marks, scale in results
+        bool((rates >= 0.99e-4).all() and (rates <= 1.01).all()),
+        *[round(4 * share.float().mean().item()) for share in shares],
+        bool((few >= 0.0099).all() and (few <= 0.0201).all()),
+        len(rates.unique()) > 3000,
+        not torch.equal(rates, again),
     ]
 
 
-def _best(times: dict[int, float], limit: float) -> int:
-    allowed = {count: time for count, time in times.items() if time <= limit}
-    return max(allowed, key=lambda count: count / allowed[count])
+def _rate(fall: Callable[[int, int, int], float]) -> Callable[..., float]:
+    """A warm-up in a straight line, and then a fall from 1 to 0, times the peak."""
+
+    def rate(step: int, steps: int, warm_up: int, peak: float) -> float:
+        if step < warm_up:
+            return peak * step / warm_up
+        return peak * fall(step, steps, warm_up)
+
+    return rate
 
 
-def _chosen(best_batch: Callable[[dict[int, float], float], Any]) -> Any:
-    tries = [(TIMES, 100.0), (TIMES, 2.0), (TIMES, 2.4), (EVEN, 70.0), (EVEN, 500.0)]
-    return [best_batch(dict(times), limit) for times, limit in tries]
+def _half_turn(step: int, steps: int, warm_up: int) -> float:
+    return (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
 
 
-Pair = tuple[nn.Linear, nn.Linear]
+def _seen_of_schedule(rate: Callable[..., Any]) -> Any:
+    steps = 0, 5, 10, 19, 20, 40, 60, 99, 100
+    rates = [rate(step, 100, 20, 0.4) for step in steps]
+    return [*rates, rate(3, 10, 4, 2.0), rate(6, 10, 4, 2.0)]
 
 
-def _layers() -> Pair:
-    """Two dense layers whose weights depend on their shapes only."""
-    first, second = nn.Linear(5, 8), nn.Linear(8, 3)
-    with torch.no_grad():
-        for number, parameter in enumerate((*first.parameters(), *second.parameters())):
-            wave = torch.sin(torch.arange(parameter.numel()) * 1.7 + number)
-            parameter.copy_(wave.view_as(parameter))
-        first.weight *= torch.tensor([1, 3, 0.2, 2, 0.1, 4, 0.3, 2.5])[:, None]
-    return first, second
+def _best_and_stop(
+    losses: Sequence[float], patience: int, least: float, mistake: str = ""
+) -> tuple[int, int]:
+    best, best_epoch, stale = math.inf, 0, 0
+    for epoch, loss in enumerate(losses, start=1):
+        limit = best - least
+        if loss < limit or (loss == limit and mistake == "ties count"):
+            best, best_epoch = loss, epoch
+            if mistake != "all failures are counted":
+                stale = 0
+        else:
+            stale += 1
+        if stale == patience:
+            return best_epoch, epoch
+        if mistake == "against the epoch before":
+            best = loss
+        if mistake == "against the smallest":
+            best = min(best, loss)
+    return (0, 0) if mistake == "nothing at the end" else (best_epoch, len(losses))
 
 
-@torch.no_grad()
-def _thinner(first: nn.Linear, second: nn.Linear, count: int, wrong: str = "") -> Pair:
-    size = first.weight.abs().sum(dim=1)
-    if wrong == "signed":
-        size = first.weight.sum(dim=1)
-    if wrong == "outgoing":
-        size = second.weight.abs().sum(dim=0)
-    keep = size.topk(count, largest=wrong != "smallest").indices
-    new_first = nn.Linear(first.in_features, count)
-    new_second = nn.Linear(count, second.out_features)
-    new_first.weight.copy_(first.weight[keep])
-    new_second.weight.copy_(
-        second.weight[:, keep if wrong != "columns" else range(count)]
-    )
-    if wrong != "no bias":
-        new_first.bias.copy_(first.bias[keep if wrong != "bias" else range(count)])
-        new_second.bias.copy_(second.bias)
-    return new_first, new_second
+def _stop(mistake: str) -> Callable[..., tuple[int, int]]:
+    return partial(_best_and_stop, mistake=mistake)
 
 
-@torch.no_grad()
-def _only_zeroed(first: nn.Linear, second: nn.Linear, count: int) -> Pair:
-    least = first.weight.abs().sum(dim=1).argsort()[: len(first.weight) - count]
-    first.weight[least] = 0
-    return first, second
+def _smallest(losses: Sequence[float], patience: int, least: float) -> tuple[int, int]:
+    stop = _best_and_stop(losses, patience, least)[1]
+    seen = list(losses[:stop])
+    return seen.index(min(seen)) + 1, stop
 
 
-def _computed(thinner: Callable[[nn.Linear, nn.Linear, int], Any]) -> Any:
-    """What the two new layers compute, their sizes, and whether the old are whole."""
+def _shifted(best: int, stop: int) -> Callable[..., tuple[int, int]]:
+    def wrong(*given: Any) -> tuple[int, int]:
+        kept, end = _best_and_stop(*given)
+        return kept + best, end + stop
+
+    return wrong
+
+
+def _seen_of_stops(stop: Callable[..., Any]) -> Any:
+    """What comes back; 0 stands for nothing where patience never runs out."""
+    cases = [(LOSSES, 3, 0.05), (LOSSES, 2, 0.0), (SLOW, 2, 0.05), (TIE, 2, 0.5)]
+    at_the_end = stop(FALLING, 2, 0.0)
+    if at_the_end is None or (isinstance(at_the_end, tuple) and None in at_the_end):
+        at_the_end = (0, 0)
+    return [*[stop(*case) for case in cases], at_the_end]
+
+
+Slopes = Callable[[nn.Module, Tensor, Tensor, int], Any]
+
+
+def _in_parts(
+    weigh: Callable[[int, int, int], float], clear: str = "once", last: bool = True
+) -> Slopes:
+    """Slopes part by part; `weigh` gets a part's length, the batch's and the size."""
+
+    def slopes(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> Any:
+        if clear == "once":
+            model.zero_grad()
+        parts = list(zip(images.split(size), labels.split(size), strict=True))
+        for x, y in parts if last else parts[:-1]:
+            if clear == "each":
+                model.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            (loss * weigh(len(y), len(labels), size)).backward()
+        return [p.grad for p in model.parameters()]
+
+    return slopes
+
+
+def _share(part: int, whole: int, size: int) -> float:
+    return part / whole
+
+
+def _seen_of_slopes(slopes: Slopes) -> Any:
+    """The slopes that are left in the model, which held others before."""
     with torch.random.fork_rng(devices=[]):
-        first, second = _layers()
-        torch.manual_seed(0)  # so that forgotten biases are always the same
-        result = thinner(first, second, 4)
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        return result
-    x = torch.sin(torch.arange(10) * 0.7).view(2, 5)
-    with torch.no_grad():
-        y = result[1](F.relu(result[0](x)))
-    whole = all(
-        torch.equal(mine.weight, fresh.weight)
-        for mine, fresh in zip((first, second), _layers(), strict=True)
-    )
-    sizes = [tuple(layer.weight.shape) for layer in result]
-    return [y, sizes, whole]
-
-
-def _from_canvas(numbers: list[int], channels: int = 3) -> Tensor:
-    pixels = torch.tensor(numbers).reshape(32, 32, 4)[:, :, :channels]
-    return (pixels.permute(2, 0, 1)[None] / 255 - MEAN) / STD
-
-
-def _reshaped(numbers: list[int]) -> Tensor:
-    pixels = torch.tensor(numbers).reshape(4, 32, 32)[:3]
-    return (pixels[None] / 255 - MEAN) / STD
-
-
-def _opacity_first(numbers: list[int]) -> Tensor:
-    pixels = torch.tensor(numbers).reshape(32, 32, 4)[:, :, 1:]
-    return (pixels.permute(2, 0, 1)[None] / 255 - MEAN) / STD
+        torch.manual_seed(0)
+        model = nn.Linear(4, 3)
+        images, labels = torch.randn(10, 4), torch.arange(10) % 3
+    F.cross_entropy(5 * model(images), labels).backward()
+    before = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    given = slopes(model, images, labels, 4)
+    left = [p.grad for p in model.parameters() if p.grad is not None]
+    if given is ... or (given is None and all(map(torch.equal, left, before))):
+        return None
+    return torch.cat([slope.flatten() for slope in left])
 
 
 EXERCISES = {
     "12.1": Exercise(
-        right=(248_024, 124_012, 62_006, 31_003),
+        right=2.64,
         wrong={
-            "Those are bits; a byte has 8 of them.": tuple(
-                8 * count for count in (248_024, 124_012, 62_006, 31_003)
-            ),
-            "32, 16 and 8 are bits; a byte has 8 of them.": (
-                (1_984_192, 992_096, 496_048, 31_003)
-            ),
-            "4 bits are half a byte, not a quarter of one.": (
-                (248_024, 124_012, 62_006, 15_501)
-            ),
-            "The 16 in bfloat16 are its bits: two bytes.": (
-                (248_024, 248_024, 62_006, 31_003)
-            ),
-            "The last one is 4 bits each, not 4 bytes.": (
-                (248_024, 124_012, 62_006, 248_024)
+            "That is the time before; now the two savings.": 19.2,
+            "That is the loader alone; the schedule saves, too.": 10.56,
+            "That is the schedule alone; the loader saves, too.": 4.8,
+            "45 % are taken off, so 55 % are left.": 2.16,
+            "A quarter of the pictures is needed, not three quarters.": 7.92,
+            "45 % are taken off, and a quarter of the pictures is left.": 6.48,
+            "Those are microseconds.": 2_640_000.0,
+            "Savings in percent do not add up: multiply what is left.": (
+                Mistakes([5.76, -3.84])
             ),
         },
     ),
     "12.2": Exercise(
-        right=_repair,
+        right=_chance,
         wrong={
-            "The mean of the whole batch decides here, and an `if` asks about "
-            "numbers: take a mean for each picture, and torch.where.": _repair_with_if,
-            "The pictures are right, but Python looks at the numbers to decide, "
-            "and that cannot be exported: use torch.where on the whole batch.": (
-                _repair_in_a_loop
+            "The share comes as a fraction: 0.1 is a tenth.": (
+                lambda trials, share: 1 - (1 - share / 100) ** trials
             ),
-            "Each pixel decides for itself here; the mean of its picture should.": (
-                lambda images: torch.where(images < 0.5, 1 - images, images)
+            "With 20 trials of 0.1 this gives 2, and no chance is above 1: ask "
+            "how likely it is that all miss.": (lambda trials, share: trials * share),
+            "Even ten trials may all miss a tenth: ask how likely that is.": (
+                lambda trials, share: min(1.0, trials * share)
             ),
-            "The mean is that of the whole batch: give `mean` the axes 1, 2 and 3.": (
-                lambda images: torch.where(images.mean() < 0.5, 1 - images, images)
+            "That is the chance that all of them miss.": (
+                lambda trials, share: (1 - share) ** trials
             ),
-            "Each colour decides for itself here: take the mean over axis 1, too.": (
-                lambda images: torch.where(
-                    images.mean(dim=(2, 3), keepdim=True) < 0.5, 1 - images, images
-                )
+            "That is the chance that every one of them hits.": (
+                lambda trials, share: share**trials
             ),
-            "The bright ones are inverted: torch.where takes from its second "
-            "argument where the condition holds.": (
-                lambda images: torch.where(
-                    images.mean(dim=(1, 2, 3), keepdim=True) < 0.5, images, 1 - images
-                )
+            "That is the chance that not all hit; asked is at least one.": (
+                lambda trials, share: 1 - share**trials
+            ),
+            "That is exactly one hit; two are welcome, too.": (
+                lambda trials, share: trials * share * (1 - share) ** (trials - 1)
             ),
         },
-        look_at=_repaired,
+        look_at=lambda chance: [chance(9, 0.1), chance(3, 0.1), chance(20, 0.1)],
     ),
     "12.3": Exercise(
-        right=_symmetric,
+        right=lambda count, low, high: 10 ** _exponents(count, low, high),
         wrong={
-            "The largest number is not the largest absolute value: -3 is longer than "
-            "1.9.": _scaled(lambda x: x.max() / 127),
-            "Your scale forgets the negative numbers: take the largest absolute "
-            "value, `x.abs().max()`.": (
-                lambda x: ((x / (x.max() / 127)).round().to(torch.int8), x.max() / 127)
+            "Nine tenths of these lie between 0.1 and 1: draw the exponent evenly.": (
+                lambda count, low, high: low + (high - low) * torch.rand(count)
             ),
-            "Divide by 127: there is no mark 128 on the upper side.": (
-                _scaled(lambda x: x.abs().max() / 128)
+            "Good from 0.0001 to 1; other bounds are asked for as well.": (
+                lambda count, low, high: 10 ** (-4 * torch.rand(count))
             ),
-            "255 gaps lie between -127.5 and 127.5; from 0 to the end there are "
-            "127.": _scaled(lambda x: x.abs().max() / 255),
-            "That is the scale of the ruler with a zero point; here it is the "
-            "largest absolute value divided by 127.": (
-                _scaled(lambda x: (x.max() - x.min()) / 255)
+            "All of your rates are the same: draw one for each place.": (
+                lambda count, low, high: torch.full((count,), high)
             ),
-            "`to(torch.int8)` cuts fractions off: round first.": (
-                lambda x: ((x / _largest(x)).to(torch.int8), _largest(x))
+            "Twice the same rates: nothing was drawn. Let chance choose them.": (
+                lambda count, low, high: torch.logspace(
+                    math.log10(low), math.log10(high), count
+                )
             ),
-            "The marks are right, but not stored in bytes: `.to(torch.int8)`.": (
-                lambda x: ((x / _largest(x)).round(), _largest(x))
+            "Those are the exponents: raise 10 to them.": _exponents,
+            "Logarithms of base 10 belong to powers of 10, not to exp.": (
+                lambda count, low, high: torch.exp(_exponents(count, low, high))
             ),
-            "First the marks, then the scale.": lambda x: _symmetric(x)[::-1],
         },
-        look_at=_ruled,
+        look_at=_seen_of_rates,
     ),
     "12.4": Exercise(
-        right=_best,
+        right=_rate(_half_turn),
         wrong={
-            "The best rate, but everybody waits for the whole batch, and that "
-            "takes longer than the limit.": (
-                lambda times, limit: max(times, key=lambda n: n / times[n])
+            "The cosine begins at step 0, so the rate jumps at the end of the "
+            "warm-up: let it begin at the peak.": _rate(
+                lambda step, steps, warm_up: (1 + math.cos(math.pi * step / steps)) / 2
             ),
-            "The largest batch that keeps the limit need not be the fastest: "
-            "compare pictures per millisecond.": (
-                lambda times, limit: max(n for n in times if times[n] <= limit)
+            "The rate is not 0 at the end: the cosine has steps - warm_up steps.": (
+                _rate(lambda step, steps, start: _half_turn(step - start, steps, 0))
             ),
-            "The largest batch of all takes longer than the limit.": (
-                lambda times, limit: max(times)
+            "At step 0 the rate is 0; at `warm_up` it is the peak.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    step + (step < warm_up), steps, warm_up, peak
+                )
             ),
-            "That batch is done first, but answers few in a second.": (
-                lambda times, limit: min(times, key=lambda n: times[n])
+            "That is a quarter of a turn of the cosine, from 1 to 0: half a turn "
+            "goes from 1 to -1, so shift and halve it.": _rate(
+                lambda step, steps, warm_up: math.cos(
+                    math.pi / 2 * (step - warm_up) / (steps - warm_up)
+                )
             ),
-            "Exactly the limit is still allowed: <=, not <.": (
-                lambda times, limit: max(
-                    (n for n in times if times[n] < limit), key=lambda n: n / times[n]
+            "After the warm-up this falls in a straight line.": _rate(
+                lambda step, steps, warm_up: (steps - step) / (steps - warm_up)
+            ),
+            "This comes back to the peak: take half a turn of the cosine, pi.": _rate(
+                lambda step, steps, start: _half_turn(2 * step - start, steps, start)
+            ),
+            "The shape is right; it should be peak times as high.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    step, steps, warm_up, 1.0
+                )
+            ),
+            "The warm-up is missing: from 0 in a straight line.": (
+                lambda step, steps, warm_up, peak: _rate(_half_turn)(
+                    max(step, warm_up), steps, warm_up, peak
                 )
             ),
         },
-        look_at=_chosen,
+        look_at=_seen_of_schedule,
     ),
     "12.5": Exercise(
-        right=_thinner,
+        right=_best_and_stop,
         wrong={
-            "Those are the smallest: keep the largest.": (
-                partial(_thinner, wrong="smallest")
+            "Compare with the best loss so far, not with the epoch before.": (
+                _stop("against the epoch before")
             ),
-            "The second layer has kept its first columns: keep those of the "
-            "neurons that stay.": partial(_thinner, wrong="columns"),
-            "The biases of the first layer belong to other neurons: cut them with "
-            "the same places.": partial(_thinner, wrong="bias"),
-            "The biases are missing: those of the neurons that stay, and those of "
-            "the second layer.": partial(_thinner, wrong="no bias"),
-            "Large negative weights count as well: take absolute values first.": (
-                partial(_thinner, wrong="signed")
+            "Compare with the last epoch that counted as better, not with the "
+            "smallest loss.": _stop("against the smallest"),
+            "A loss that is lower by exactly `least` does not count yet.": (
+                _stop("ties count")
             ),
-            "You chose by the outgoing weights; the incoming ones are a row of "
-            "the first layer.": partial(_thinner, wrong="outgoing"),
-            "Zeros take as much room as before: make new, smaller layers, and "
-            "leave the old ones as they are.": _only_zeroed,
+            "If patience never runs out, return the last epoch as the second "
+            "number.": _stop("nothing at the end"),
+            "Every small gain counts here: ask for more than `least`.": (
+                lambda losses, patience, least: _best_and_stop(losses, patience, 0.0)
+            ),
+            "Keep the last epoch that counted as better, which need not have the "
+            "smallest loss of all.": _smallest,
+            "The count of epochs without a gain begins anew with every gain.": (
+                _stop("all failures are counted")
+            ),
+            "Both are one too small: epochs are counted from 1.": _shifted(-1, -1),
+            "You stop one epoch too late.": _shifted(0, 1),
+            "The two have changed places: first the epoch that is kept.": (
+                lambda *given: _best_and_stop(*given)[::-1]
+            ),
         },
-        look_at=_computed,
+        look_at=_seen_of_stops,
     ),
     "12.6": Exercise(
-        right=_from_canvas,
+        right=_in_parts(_share),
         wrong={
-            "The shape is right, but the four numbers of a pixel stand side by "
-            "side: reshape to (32, 32, 4), then permute.": _reshaped,
-            "A network wants a batch: add an axis of length 1 in front.": (
-                lambda numbers: _from_canvas(numbers)[0]
+            "Each part's loss is a mean already; their sum is too large: weigh "
+            "each part by its share of the batch.": (
+                _in_parts(lambda part, whole, size: 1.0)
             ),
-            "Fractions, but not normalised: subtract the centre and divide by the "
-            "spread.": (lambda numbers: _from_canvas(numbers) * STD + MEAN),
-            "Those are bytes: divide by 255 before you normalise.": (
-                lambda numbers: (
-                    ((_from_canvas(numbers) * STD + MEAN) * 255 - MEAN) / STD
-                )
+            "The last part is shorter and weighs as much as the others: weigh by "
+            "length.": _in_parts(lambda part, whole, size: 1 / math.ceil(whole / size)),
+            "Only the last part is left: clear the slopes once, before the first.": (
+                _in_parts(_share, clear="each")
             ),
-            "Rows and columns have changed places: permute(2, 0, 1).": (
-                lambda numbers: _from_canvas(numbers).transpose(2, 3)
+            "The model came with old slopes: clear them before the first part.": (
+                _in_parts(_share, clear="never")
             ),
-            "The opacity is the last of the four, not the first.": _opacity_first,
-            "The channels belong in front of rows and columns.": (
-                lambda numbers: _from_canvas(numbers).permute(0, 2, 3, 1)
+            "The last, shorter part is missing.": _in_parts(_share, last=False),
+            "The last part has fewer pictures than `size`: weigh by its length.": (
+                _in_parts(lambda part, whole, size: size / whole)
             ),
         },
-        look_at=lambda from_canvas: from_canvas(list(CANVAS)),
+        look_at=_seen_of_slopes,
     ),
 }

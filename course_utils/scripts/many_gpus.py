@@ -1,4 +1,4 @@
-"""Learning digits in one process or in many: the script that chapter 11 takes apart.
+"""Learning digits in one process or in many: the script that chapter 13 takes apart.
 
     torchrun --standalone --nproc-per-node 2 -m course_utils.scripts.many_gpus
 

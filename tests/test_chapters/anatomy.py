@@ -277,13 +277,6 @@ def exported() -> set[str]:
     return {alias.asname for node in imports for alias in node.names if alias.asname}
 
 
-@rule
-def something_to_play_with(chapter: Chapter) -> list[str]:
-    """At least one figure can be played with."""
-    found = any(cell.calls("explore") for cell in chapter.code)
-    return when(not found, "Add a figure to play with: a call of `explore`.")
-
-
 # Prose around the code.
 
 

@@ -193,7 +193,6 @@ BROKEN: dict[str, list[Edit]] = {
             "import course_utils.exercises",
         )
     ],
-    "something_to_play_with": [replacing("explore(ramp", "print(ramp")],
     "a_word_before_code": [
         lambda raw: cell_with(raw, "## How many").update(source="## A heading"),
         lambda raw: raw["cells"].insert(3, raw["cells"][3]),
@@ -225,7 +224,7 @@ BROKEN: dict[str, list[Edit]] = {
     "quiz": [replacing("<details>", ""), replacing("</details>", "")],
     "exercise_numbers": [
         replacing("### Exercise 14.2", "### Exercise 14.3"),
-        replacing("### Exercise 14.1", "### Exercise 13.1"),
+        replacing("### Exercise 14.1", "### Exercise 15.1"),
         replacing("### Exercise 14.4", "### Puzzle"),
     ],
     "stub_and_solution": [

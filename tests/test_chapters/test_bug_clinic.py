@@ -1,4 +1,4 @@
-"""The broken program of chapter 13: each of its seven bugs is found by `check`.
+"""The broken program of chapter 15: each of its seven bugs is found by `check`.
 
 Both programs are read from the notebook itself, so that what is tested here is what
 a reader repairs.
@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from canonical_form import load, parse
-from course_utils.answers.chapter_13 import HINTS
+from course_utils.answers.chapter_15 import HINTS
 from course_utils.exercises import find_exercise
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "13_bug_clinic.ipynb"
-EXERCISE = find_exercise("13.6")
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "15_bug_clinic.ipynb"
+EXERCISE = find_exercise("15.6")
 
 # What stands in the repaired program, and what stands there in the broken one.
 BUGS = {

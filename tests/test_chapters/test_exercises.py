@@ -20,8 +20,8 @@ from course_utils.exercises import (
     verdict_of,
 )
 
-CHAPTERS = range(1, 14)
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+CHAPTERS = sorted(int(path.name[:2]) for path in NOTEBOOKS.glob("[0-9]*_*.ipynb"))
 EXERCISES = {
     name: exercise for n in CHAPTERS for name, exercise in exercises_of(n).items()
 }
@@ -131,7 +131,7 @@ def test_nonsense_gets_a_sentence(name: str) -> None:
 @pytest.mark.parametrize("kind", NONSENSE)
 def test_no_answer_is_so_wrong_that_check_fails(kind: str) -> None:
     """A number, a tuple, a tensor, text, and functions with and without a `look_at`."""
-    for name in ("1.1", "1.5", "3.3", "4.2", "2.5", "4.4", "6.6", "13.5"):
+    for name in ("1.1", "1.5", "4.3", "5.2", "2.5", "5.4", "7.6", "15.5"):
         is_a_sentence(EXERCISES[name].verdict(NONSENSE[kind]))
     is_a_sentence(Exercise(right="text of ours", wrong={}).verdict(NONSENSE[kind]))
 

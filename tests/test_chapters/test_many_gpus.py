@@ -1,4 +1,4 @@
-"""The script of chapter 11, in real processes that the chapter's own cell starts."""
+"""The script of chapter 13, in real processes that the chapter's own cell starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.utils.data import DistributedSampler
 
 from course_utils.scripts import many_gpus
 
-CHAPTER = Path(__file__).parents[2] / "notebooks" / "11_many_gpus.ipynb"
+CHAPTER = Path(__file__).parents[2] / "notebooks" / "13_many_gpus.ipynb"
 
 # Seconds: a busy machine must not fail the tests.
 PATIENCE = 1800

@@ -12,12 +12,12 @@ from test_chapters.chapters import ROOT, Chapter
 
 # The chapter, the benchmark's results, and which of them are the table's columns.
 TABLES = {
-    "08_from_fcn_to_unet": (
+    "10_unet_on_membranes": (
         "unet_ingredients.json",
         ("val, one look", "val, eight looks"),
         ("val, eight looks, at one half", "test, eight looks"),
     ),
-    "09_unet_in_3d": (
+    "11_unet_in_3d": (
         "third_dimension.json",
         ("val, lesions", "val, mean of tissues"),
         ("test, lesions", "test, mean of tissues"),

@@ -1,4 +1,4 @@
-"""The page of chapter 12, which answers without Python, says what Python says."""
+"""The page of chapter 14, which answers without Python, says what Python says."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from playwright.sync_api import Page, sync_playwright
 from canonical_form import load, parse
 from test_book.browsing import NO_BROWSER, browser_is_required, browser_path, launch
 
-CHAPTER = Path(__file__).parents[2] / "notebooks" / "12_shipping_a_model.ipynb"
+CHAPTER = Path(__file__).parents[2] / "notebooks" / "14_shipping_a_model.ipynb"
 ANSWER = re.compile(r"Python says (\w+) (\d+)%, this page says (\w+) (\d+)%, \w+ \d+%")
 
 

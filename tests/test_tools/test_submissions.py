@@ -52,8 +52,8 @@ ORDINARY: Cases = {
             'check("1.1", (8, 7, 6))',  # the stub was replaced with its import
             'from course_utils.exercises import check as c\nc("1.5", 8.0)',
             'import course_utils\ncourse_utils.check("2.1", 784 * 64 + 64 + 650)',
-            'course_utils.exercises.check("3.1", 49)',
-            'from course_utils import check as c\nc("3.2", 128 * 64 * 25 + 128)',
+            'course_utils.exercises.check("4.1", 49)',
+            'from course_utils import check as c\nc("4.2", 128 * 64 * 25 + 128)',
             "%matplotlib inline\n!echo hello",
         ],
         5,
