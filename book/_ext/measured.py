@@ -180,7 +180,7 @@ def promises(path: Path) -> tuple[str, int]:
     return foundations_in(foundations), sum(map(int, minutes))
 
 
-# "chapter 6", "chapters 6 and 7", "chapters 1 to 11", and "(5)" after the first of them.
+# "chapter 6", "chapters 6 and 7", "chapters 1 to 9", and "(5)" after the first of them.
 NAMED = re.compile(r"chapters? (\d+(?:(?:, | and | to )\d+)*)|\((\d+)\)")
 
 

@@ -102,6 +102,30 @@ def cell_count(chapter: Chapter) -> list[str]:
     )
 
 
+@rule
+def main_path(chapter: Chapter) -> list[str]:
+    """A chapter with side paths keeps its main path to 2,800 words."""
+    if not chapter.section("Going further"):
+        return []
+    side = chapter.section("Going further")[0].place
+    words = sum(len(WORD.findall(cell.prose)) for cell in chapter.cells[:side])
+    return when(
+        words > 2800,
+        f"The main path has {words} words; cut it, or move parts to `Going further`.",
+    )
+
+
+@rule
+def result_first(chapter: Chapter) -> list[str]:
+    """A chapter with side paths shows its result right after the set-up cell."""
+    begins = chapter.cells[2:5]
+    return when(
+        bool(chapter.section("Going further"))
+        and not any(cell.has_picture for cell in begins),
+        "After the set-up cell, show the result of the chapter as a figure.",
+    )
+
+
 # Drawing code is folded away, and does not count.
 def read_code(chapter: Chapter) -> list[Cell]:
     return [cell for cell in chapter.taught_code if "hide-input" not in cell.tags]
@@ -190,17 +214,45 @@ def promises(chapter: Chapter) -> list[str]:
 
 
 @rule
-def time_and_foundations(chapter: Chapter) -> list[str]:
-    """The opening says how long it takes to read and to run, and what it builds on."""
-    text = opening(chapter)
-    timed = any(
-        re.search(r"\d", line)
-        and all(word in line.lower() for word in ("read", "run", "min"))
-        for line in text.splitlines()
+def stated_times(chapter: Chapter) -> list[str]:
+    """The opening says how many minutes it takes, as counted from what there is."""
+    # Rounded, and one step of five is not worth a complaint.
+    counted = {
+        part: 5 * max(1, round(minutes / 5))
+        for part, minutes in chapter.minutes.items()
+        if minutes
+    }
+    found = re.search(r"^\*\*Time:\*\* (.+)$", opening(chapter), re.MULTILINE)
+    stated = dict(map(reversed, TIME.findall(found[1]))) if found else {}
+    fits = stated.keys() == counted.keys() and all(
+        abs(int(stated[part]) - counted[part]) <= 5 for part in counted
     )
+    return when(not fits, f"In the first cell, write `{time_sentence(counted)}`")
+
+
+TIME = re.compile(r"(\d+)(?: minutes)? (?:to read and run|for) the ([a-z ]+?)(?=[,.])")
+
+
+def time_sentence(minutes: dict[str, int]) -> str:
+    first, *others = (
+        f"{count} minutes to read and run the {part}"
+        if part == "main path"
+        else f"{count} for the {part}"
+        for part, count in minutes.items()
+    )
+    return f"**Time:** {', '.join([first, *others])}."
+
+
+@rule
+def foundations(chapter: Chapter) -> list[str]:
+    """The opening says what the chapter builds on, and how long the notebook runs."""
+    text = opening(chapter)
     return [
-        *when(not timed, "In the first cell, say how many minutes to read and to run."),
-        *when("builds on" not in text.lower(), "In the first cell, say `Builds on`."),
+        *when("**Builds on:**" not in text, "In the first cell, say `**Builds on:**`."),
+        *when(
+            "The notebook runs in " not in text,
+            "In the first cell, say `The notebook runs in ...` after the minutes.",
+        ),
     ]
 
 

@@ -61,8 +61,6 @@ def outputs_of(source: str) -> Cells:
         return [printed(f"Exercise {exercise[1]}: {verdict}\n")]
     if "plt.show" in source:
         return [displayed(image_png=PIXEL, text_plain="<Figure size 400x250>")]
-    if "explore(" in source:
-        return [displayed(text_html="<style>p {top: 3s}</style><p>A player</p>")]
     return [] if "seed_everything" in source else [printed("torch.Size([3, 4, 4])\n")]
 
 
@@ -154,9 +152,11 @@ BROKEN: dict[str, list[Edit]] = {
     "file_size": [showing("plt.show", displayed(text_html=1_000_001 * "A"))],
     "finished": [prose("TODO: write more.")],
     "cell_count": [
-        lambda raw: [without(text)(raw) for text in ("ramp", "Trap", "losses")],
+        lambda raw: raw["cells"].__delitem__(slice(4, 14)),
         lambda raw: raw["cells"].extend(50 * raw["cells"][-1:]),
     ],
+    "main_path": [prose(200 * SENTENCE)],
+    "result_first": [showing("plt.show")],
     "short_code": [
         in_all_code(9 * "\npass"),
         in_all_code("\na, b, c, d, e, f, g, h, i = 1, 2, 3, 4, 5, 6, 7, 8, 9"),
@@ -179,8 +179,13 @@ BROKEN: dict[str, list[Edit]] = {
         replacing("After this chapter you can", "You will know"),
         replacing("- and each", "and each"),
     ],
-    "time_and_foundations": [
-        replacing("2 minutes to run", "soon done"),
+    "stated_times": [
+        replacing("5 for the side", "20 for the side"),
+        replacing(", 10 for the exercises", ""),
+        replacing("**Time:**", "Time:"),
+    ],
+    "foundations": [
+        replacing("The notebook runs in", "It runs for"),
         replacing("Builds on", "Before"),
     ],
     "set_up": [replacing("seed_everything(0)", "seed_everything(1)")],
@@ -195,9 +200,9 @@ BROKEN: dict[str, list[Edit]] = {
     ],
     "a_word_before_code": [
         lambda raw: cell_with(raw, "## How many").update(source="## A heading"),
-        lambda raw: raw["cells"].insert(3, raw["cells"][3]),
+        lambda raw: raw["cells"].insert(4, raw["cells"][3]),
     ],
-    "a_word_after_results": [without("and what follows")],
+    "a_word_after_results": [without("seen in the result")],
     "traps": [
         replacing("> **Trap: believing", "> **Note: believing"),
         lambda raw: [prose("> **Trap: one more.**")(raw) for _ in range(3)],
@@ -235,13 +240,15 @@ BROKEN: dict[str, list[Edit]] = {
     ],
     "folded_solutions": [
         replacing("# @title Solution 14.1", "# Solution"),
-        tagging("# @title", "solution"),
-        without_metadata("# @title", "cellView"),
-        without_metadata("# @title", "jupyter"),
+        tagging("# @title Solution", "solution"),
+        without_metadata("# @title Solution", "cellView"),
+        without_metadata("# @title Solution", "jupyter"),
     ],
     "exercise_verdicts": [
         showing("= ...", printed("Exercise 14.1: correct.\n")),
-        showing("# @title", printed("Exercise 14.1: not quite. Think again.\n")),
+        showing(
+            "# @title Solution", printed("Exercise 14.1: not quite. Think again.\n")
+        ),
     ],
     "ignored_but_checked": [
         without("the loss falls"),
