@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,14 +49,17 @@ class RandomShift:
         """A batch with every image shifted; the given one stays as it is."""
         if images.ndim < 4:  # one image, as a transform gets it
             return self(images[None], generator)[0]
-        count, *_, height, width = images.shape
+        count, *channels, height, width = images.shape
         shifts = torch.randint(2 * self.padding + 1, (2, count), generator=generator)
-        down, right = shifts.to(images.device)
-        # Every crop that there is, and none of them copied.
+        down, right = shifts.to(images.device)[:, :, None, None]
         padded = F.pad(images, [self.padding] * 4)
-        crops = padded.unfold(-2, height, 1).unfold(-2, width, 1)
-        batch = torch.arange(count, device=images.device)
-        return crops[batch, ..., down, right, :, :]
+        # A row of a shifted image is a run of pixels in `padded`: where does it start?
+        runs = padded.flatten().unfold(0, width, 1)
+        planes = torch.arange(count * math.prod(channels), device=images.device)
+        rows = planes.reshape(count, -1, 1) * padded.shape[-2] + down
+        rows = rows + torch.arange(height, device=images.device)
+        starts = rows * padded.shape[-1] + right
+        return runs.index_select(0, starts.flatten()).reshape(images.shape)
 
 
 class BatchLoader:
