@@ -146,7 +146,10 @@ class Chapters(FromResults):
 
     def markdown(self) -> list[str]:
         """Return a table with a row for each notebook."""
-        table = ["| | builds on | read | run | memory |", "|:--|:--|--:|--:|--:|"]
+        table = [
+            "| | builds on | read | all | run | memory |",
+            "|:--|:--|--:|--:|--:|--:|",
+        ]
         times = measured("notebooks > real data")
         for chapter in chapters_of(self.env):
             path = ROOT / f"{chapter}.ipynb"
@@ -155,7 +158,8 @@ class Chapters(FromResults):
             memory = f"{took['gigabytes']:.1f} GB" if took else ""
             needed, minutes = promises(path)
             title = f"{int(path.name[:2])} {{doc}}`/{chapter}`"
-            table.append(f"| {title} | {needed} | {minutes} min | {run} | {memory} |")
+            read = f"{minutes[0]} min | {sum(minutes)} min"
+            table.append(f"| {title} | {needed} | {read} | {run} | {memory} |")
         return table
 
 
@@ -168,8 +172,8 @@ def chapters_of(env: BuildEnvironment) -> list[str]:
     ]
 
 
-def promises(path: Path) -> tuple[str, int]:
-    """Which chapters this one says it builds on, and the minutes it says it takes."""
+def promises(path: Path) -> tuple[str, list[int]]:
+    """What a chapter says it builds on, and the minutes of each part, the main first."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     words = " ".join("".join(cells[0]["source"]).split())
     time, _, foundations = words.partition("**Builds on:**")
@@ -177,7 +181,7 @@ def promises(path: Path) -> tuple[str, int]:
     minutes = re.findall(needed, time)
     if not minutes:
         raise ValueError(f"{path.name} does not say how many minutes it takes to read")
-    return foundations_in(foundations), sum(map(int, minutes))
+    return foundations_in(foundations), list(map(int, minutes))
 
 
 # "chapter 6", "chapters 6 and 7", "chapters 1 to 9", and "(5)" after the first of them.
