@@ -15,6 +15,7 @@ from sphinx.util.inspect import stringify_signature
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = "notebooks/"
+FOLDS = {"content": "solution", "source": "code"}
 
 # What course_utils imports at its top.
 MOCKED = ["matplotlib", "numpy", "PIL", "pooch", "torch", "torchvision", "tqdm"]
@@ -57,14 +58,20 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 def name_folds(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Let a screen reader say what the fold itself says.
+    """Say what a fold holds, also to a screen reader.
 
     MyST-NB names every fold "Toggle hidden content", which hides "Show the solution"
     from everybody who listens to the page.
     """
-    if "body" in context:
-        spoken = ' aria-label="Toggle hidden content"'
-        context["body"] = context["body"].replace(spoken, "")
+    if "body" not in context:
+        return
+    spoken = ' aria-label="Toggle hidden content"'
+    context["body"] = context["body"].replace(spoken, "")
+    for word, name in FOLDS.items():
+        for verb in ("Show", "Hide"):
+            context["body"] = context["body"].replace(
+                f">{verb} the {word}</p>", f">{verb} the {name}</p>"
+            )
 
 
 def drop_idle_mathjax(
