@@ -1,4 +1,4 @@
-"""Pack the course for a classroom without a network: one file to carry.
+"""Pack the course for a classroom without an internet connection: one file to carry.
 
     python tools/offline_copy.py [FILE.zip] [--without-data]
 
@@ -15,7 +15,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from course_utils.sources import SOURCES, folders
+from course_utils.sources import SOURCES
+from course_utils.sources.store import find
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "_build" / "html"
@@ -29,7 +30,7 @@ COURSE = (
 UNWANTED = {"__pycache__", "runs", "copies", "handed_in", "marks"}
 FIRST = """Learning to See, to carry
 
-Read:  open book/index.html in a browser. It needs no network.
+Read:  open book/index.html in a browser. It needs no internet connection.
 Run:   on a machine that has PyTorch and JupyterLab, in this folder:
 
            python -m pip install --no-deps --no-build-isolation --editable .
@@ -60,9 +61,14 @@ def files_below(top: Path) -> Iterator[tuple[Path, str]]:
 
 def prepared() -> list[Path]:
     """Each data set that lies prepared on this machine: a file, or a folder."""
-    wanted = [[folder / source.prepared for folder in folders()] for source in SOURCES]
-    found = (next(filter(Path.exists, places), None) for places in wanted)
-    return [path for path in found if path is not None]
+    paths = []
+    for source in SOURCES:
+        found, troubles = find(source)
+        for trouble in troubles:
+            print(f"{trouble}.", file=sys.stderr)
+        if found is not None:
+            paths.append(found.path)
+    return paths
 
 
 def contents(target: Path, data: Sequence[Path]) -> dict[str, Path]:

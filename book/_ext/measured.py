@@ -173,7 +173,7 @@ def chapters_of(env: BuildEnvironment) -> list[str]:
 
 
 def promises(path: Path) -> tuple[str, list[int]]:
-    """What a chapter says it builds on, and the minutes of each part, the main first."""
+    """What a chapter builds on, and the minutes of its parts, the main path first."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     words = " ".join("".join(cells[0]["source"]).split())
     time, _, foundations = words.partition("**Builds on:**")

@@ -4,9 +4,9 @@ import argparse
 import socket
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -88,13 +88,19 @@ def serve(port: int) -> int:
 
 
 class Mirror(ThreadingHTTPServer):
-    """A server of these files and of nothing else; `serve_forever` sets it to work.
-
-    >>> Mirror({"mnist.npz": Path("mnist.npz")}, "127.0.0.1", 0).server_close()
-    """
+    """A server of these files and of nothing else; `serve_forever` sets it to work."""
 
     def __init__(self, files: Mapping[str, Path], bind: str, port: int) -> None:
-        super().__init__((bind, port), partial(_OnlyThese, files))
+        super().__init__((bind, port), _OnlyThese)
+        self.files = files
+
+    def get_request(self) -> Any:
+        """The next client; while too many files are open, wait for it and do not spin."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(0.1)
+            raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in one line that a client broke off, which happens in every class."""
@@ -103,13 +109,10 @@ class Mirror(ThreadingHTTPServer):
 
 class _OnlyThese(SimpleHTTPRequestHandler):
     timeout = 60
-
-    def __init__(self, files: Mapping[str, Path], *arguments: Any) -> None:
-        self.files = files
-        super().__init__(*arguments)
+    server: Mirror
 
     def translate_path(self, path: str) -> str:
-        return str(self.files.get(path.lstrip("/"), ""))
+        return str(self.server.files.get(path.lstrip("/"), ""))
 
 
 def zipped(folder: Path, target: Path) -> Path:

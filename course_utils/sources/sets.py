@@ -214,14 +214,14 @@ def _is_whole(path: Path) -> bool:
     return content.startswith(b"\xff\xd8") and b"\xff\xd9" in content[-1024:]
 
 
-def _prepare_membranes(downloads: Path, target: Path) -> None:
+def _prepare_slices(downloads: Path, target: Path) -> None:
     wanted = r"(.*/)?train-(volume|labels)\.tif"
     members = read_zip(downloads / "ISBI-2012-challenge.zip", wanted)
     stacks = {PurePosixPath(name).stem: read_tiff(members[name]) for name in members}
     np.savez(target, images=stacks["train-volume"], labels=stacks["train-labels"])
 
 
-def _read_membranes(path: Path) -> tuple[Arrays, str]:
+def _read_slices(path: Path) -> tuple[Arrays, str]:
     arrays = read_npz(path)
     images, labels = arrays["images"], arrays["labels"]
     if (
@@ -247,8 +247,6 @@ def _read_weights(path: Path) -> tuple[dict[str, Any], str]:
 MNIST = Source("mnist", _prepare_mnist, _read_mnist, **KNOWN["mnist"])
 CIFAR10 = Source("cifar10", _prepare_cifar10, _read_cifar10, **KNOWN["cifar10"])
 ANTS_BEES = Source("ants_bees", _prepare_insects, _read_insects, **KNOWN["ants_bees"])
-MEMBRANES = Source(
-    "membranes", _prepare_membranes, _read_membranes, **KNOWN["membranes"]
-)
+MEMBRANES = Source("membranes", _prepare_slices, _read_slices, **KNOWN["membranes"])
 RESNET18 = Source("resnet18", _prepare_weights, _read_weights, **KNOWN["resnet18"])
 SOURCES = (MNIST, CIFAR10, ANTS_BEES, MEMBRANES, RESNET18)

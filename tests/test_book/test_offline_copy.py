@@ -23,8 +23,8 @@ def unpacked(book_html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "letters.txt").write_text("somebody's own")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(offline_copy, "BOOK", book_html)
-        patch.setattr(offline_copy, "folders", lambda: [data])
-        offline_copy.pack(folder / "course.zip", offline_copy.prepared())
+        sets = [data / "hymenoptera_data", data / "mnist.npz"]
+        offline_copy.pack(folder / "course.zip", sets)
     with zipfile.ZipFile(folder / "course.zip") as file:
         file.extractall(folder)
     return folder / NAME
@@ -83,7 +83,9 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "notebooks" / "loop").symlink_to("loop")
     monkeypatch.setattr(offline_copy, "ROOT", root)
     monkeypatch.setattr(offline_copy, "BOOK", root / "_build" / "html")
-    monkeypatch.setattr(offline_copy, "folders", lambda: [root / "no data"])
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return root
 
 
@@ -113,6 +115,16 @@ def test_it_holds_neither_itself_nor_what_is_private(
     assert not list(course.rglob("*.unfinished"))
 
 
+def test_broken_data_is_not_packed(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (course.parent / "data" / "mnist.npz").write_bytes(b"half a file")
+    target = course.parent / "course.zip"
+    assert offline_copy.main([str(target)]) == 0
+    assert packed(target) == PACKED
+    assert "mnist.npz is passed over, because" in capsys.readouterr().err
+
+
 def test_odd_dates_and_names_are_packed(course: Path) -> None:
     os.utime(course / "README.md", (0, 0))
     os.utime(course / "tools" / "b.py", (5e9, 5e9))
@@ -134,7 +146,7 @@ def test_nothing_unfinished_is_left(
     target = course.parent / "course.zip"
     with pytest.raises(stopped):
         offline_copy.pack(target, [])
-    assert list(course.parent.iterdir()) == [course]
+    assert not list(course.parent.glob("*.zip*"))
 
 
 def test_without_a_book_it_says_what_to_do(
@@ -157,4 +169,4 @@ def test_a_full_disk_leaves_the_older_file(
     with pytest.raises(SystemExit, match="No space left"):
         offline_copy.pack(older, [])
     assert older.read_text() == "the older one"
-    assert sorted(course.parent.iterdir()) == [course, older]
+    assert list(course.parent.glob("*.zip*")) == [older]

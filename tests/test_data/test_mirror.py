@@ -9,10 +9,12 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +181,15 @@ def test_the_commands_say_how_it_is(
     assert "COURSE_OFFLINE" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["fetch", "imagenet"])
+
+
+def test_without_file_handles_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(self: Mirror) -> None:
+        raise OSError(24, "Too many open files")
+
+    pauses: list[float] = []
+    monkeypatch.setattr(ThreadingHTTPServer, "get_request", none_left)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with Mirror({}, "127.0.0.1", 0) as server, pytest.raises(OSError, match="Too many"):
+        server.get_request()
+    assert pauses == [0.1]
