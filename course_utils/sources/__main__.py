@@ -95,7 +95,7 @@ class Mirror(ThreadingHTTPServer):
         self.files = files
 
     def get_request(self) -> Any:
-        """The next client; while too many files are open, wait for it and do not spin."""
+        """The next client; with too many files open, wait a little and do not spin."""
         try:
             return super().get_request()
         except OSError:
