@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from course_utils.exercises import Exercise
 
@@ -19,23 +20,23 @@ def _one_at(row: int, column: int) -> torch.Tensor:
     return kernel
 
 
-def _per_channel(numbers: Numbers) -> Numbers:
-    return numbers[:, None, None]
+def _find(image: Numbers, result: Numbers) -> Numbers:
+    """The only 3 x 3 filter that makes all of the result right."""
+    windows = F.unfold(image[None, None], kernel_size=3)[0].T
+    weights: Numbers = torch.linalg.lstsq(windows, result.flatten()[:, None]).solution
+    return weights.reshape(3, 3)
 
 
-def _norm(
-    x: Numbers, mean: Numbers, variance: Numbers, gamma: Numbers, beta: Numbers
-) -> Numbers:
-    spread = (variance + 1e-5).sqrt()
-    scaled = (x - _per_channel(mean)) * _per_channel(gamma / spread)
-    return scaled + _per_channel(beta)
-
-
-def _norm_example(norm: Callable[..., Numbers]) -> Numbers:
-    x = (torch.arange(54.0) * 7 % 11).reshape(2, 3, 3, 3)
-    mean, variance = torch.tensor([4.0, 5, 6]), torch.tensor([1.0, 4, 9])
-    gamma, beta = torch.tensor([1.0, 2, 3]), torch.tensor([0.5, -1, 2])
-    return norm(x, mean, variance, gamma, beta)
+def _two_secrets(find: Callable[[Numbers, Numbers], Any]) -> list[Any]:
+    image = (torch.arange(576.0) * 7919 % 101 / 50).reshape(24, 24) - 1
+    found = []
+    for secret in (
+        torch.tensor([[1.0, -2, 0], [0.5, 3, 0], [0, -1, 2]]),
+        torch.tensor([[0.0, 1, 0], [0, -1, 1.5], [2, 0, -0.5]]),
+    ):
+        result = F.conv2d(image[None, None], secret[None, None])[0, 0]
+        found.append(find(image, result))
+    return found
 
 
 def _convolution(
@@ -72,11 +73,11 @@ def _by_known_weights(convert: Callable[[nn.Linear, int, int], Any]) -> Any:
     return [layer(maps[:, :, :3, :3]), layer(maps)]
 
 
-def _slopes(net: Net, ask: Callable[[Numbers], Numbers]) -> Numbers:
-    """Which pixels have a slope for one of the numbers of a map, or for their sum."""
-    picture = torch.ones(1, 1, 65, 65, requires_grad=True)
-    (slopes,) = torch.autograd.grad(ask(net(picture)[0, 0]), picture)
-    return slopes[0, 0] != 0
+def _gradients(net: Net, ask: Callable[[Numbers], Numbers]) -> Numbers:
+    """Which pixels have a gradient for one number of a map, or for the sum."""
+    image = torch.ones(1, 1, 65, 65, requires_grad=True)
+    (gradients,) = torch.autograd.grad(ask(net(image)[0, 0]), image)
+    return gradients[0, 0] != 0
 
 
 def _middle(maps: Numbers) -> Numbers:
@@ -85,7 +86,7 @@ def _middle(maps: Numbers) -> Numbers:
 
 
 def _sees(net: Net) -> int:
-    columns = _slopes(net, _middle).any(dim=0).nonzero()
+    columns = _gradients(net, _middle).any(dim=0).nonzero()
     return int(columns.max() - columns.min()) + 1
 
 
@@ -114,71 +115,63 @@ EXERCISES = {
     "4.1": Exercise(
         right=49,
         wrong={
-            "That is how often it steps; it also stands once before the first.": 48,
+            "That is how often it steps; add its first place.": 48,
             "Padding is put on both sides: count it twice.": 47,
             "You left out the padding: 4 rows on each side.": 45,
             "Round down: a window that hangs over the edge is not used.": 50,
-            "Round down: the window steps on 48 times, and half a step is none.": 49.5,
+            "Round down: the window steps on 48 times; half a step is none.": 49.5,
             "With a stride of 2 it moves two pixels at a step.": 98,
         },
     ),
     "4.2": Exercise(
         right=204_928,
         wrong={
-            "The weights are right; each of the 128 blocks has a bias too.": 204_800,
-            "There is a bias for each block, not for each input channel.": 204_864,
-            "There is not one bias for all, but one for each block.": 204_801,
-            "A block is as deep as the picture: 64 channels, not one.": 3_328,
-            "A block is as deep as the picture, and it has a bias.": 3_200,
+            "The weights are right; each of the 128 filters has a bias, too.": 204_800,
+            "There is a bias for each filter, not for each input channel.": 204_864,
+            "There is not one bias for all, but one for each filter.": 204_801,
+            "A filter has a kernel for each of the 64 channels, not one.": 3_328,
+            "A filter has 64 kernels, one for each channel, and a bias.": 3_200,
             "A kernel is 5 wide and 5 high: 25 numbers.": 41_088,
-            "A kernel is 5 wide and 5 high, and each block has a bias.": 40_960,
-            "There are 128 blocks, each with a kernel for 64 channels.": 1_728,
+            "A kernel is 5 wide and 5 high, and each filter has a bias.": 40_960,
+            "There are 128 filters, each with a kernel for 64 channels.": 1_728,
         },
         tolerance=1e-6,
     ),
     "4.3": Exercise(
         right=_one_at(1, 0),
         wrong={
-            "This moves it to the left: conv2d turns no kernel.": _one_at(1, 2),
+            "This moves it to the left: conv2d does not turn the kernel.": (
+                _one_at(1, 2)
+            ),
             "This moves it down, by one row.": _one_at(0, 1),
             "This moves it up, by one row.": _one_at(2, 1),
-            "This leaves the picture as it is.": _one_at(1, 1),
-            "This adds up three pixels; take one alone.": torch.tensor(
+            "This leaves the image as it is.": _one_at(1, 1),
+            "This adds up three pixels; take only one of them.": torch.tensor(
                 [[1.0, 0, 0]] * 3
             ),
-            "This is a blur; one weight is 1, the others 0.": torch.full((3, 3), 1 / 9),
+            "This is a blur; one weight is 1, the others are 0.": torch.full(
+                (3, 3), 1 / 9
+            ),
         },
     ),
     "4.4": Exercise(
-        right=_norm,
+        right=_find,
         wrong={
-            "The numbers went along the columns: add two axes to each list.": (
-                lambda x, mean, variance, gamma, beta: (
-                    (x - mean) / (variance + 1e-5).sqrt() * gamma + beta
-                )
+            "Return a tensor of 3 x 3: the layer's weight has two axes more.": (
+                lambda image, result: _find(image, result)[None, None]
             ),
-            "In eval mode the running mean and variance count, not the batch's.": (
-                lambda x, mean, variance, *learned: _norm(
-                    x, x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0), *learned
-                )
+            "This filter is turned by 180 degrees: return the weights as they are.": (
+                lambda image, result: _find(image, result).flip(0, 1)
             ),
-            "Normalised; now multiply by gamma and add beta.": (
-                lambda x, mean, variance, gamma, beta: _norm(
-                    x, mean, variance, gamma**0, 0 * beta
-                )
+            "Rows and columns have changed places.": (
+                lambda image, result: _find(image, result).T
             ),
-            "Divide by the spread, the root of the variance.": (
-                lambda x, mean, variance, *learned: _norm(
-                    x, mean, variance**2, *learned
-                )
-            ),
-            "Multiply by gamma first and add beta afterwards.": (
-                lambda x, mean, variance, gamma, beta: _norm(
-                    x, mean, variance, gamma, beta * gamma
-                )
+            "All numbers are 0: has the optimizer taken its steps?": (
+                lambda image, result: torch.zeros(3, 3)
             ),
         },
-        look_at=_norm_example,
+        look_at=_two_secrets,
+        tolerance=0.05,
     ),
     "4.5": Exercise(
         right=_convolution,
@@ -189,7 +182,7 @@ EXERCISES = {
             "flatten puts channels first: reshape to (-1, channels, size, size).": (
                 partial(_convolution, wrong="channels last")
             ),
-            "Turn nothing: conv2d is a correlation.": (
+            "Do not turn the kernels: conv2d does not turn them.": (
                 partial(_convolution, wrong="turned")
             ),
             "Rows and columns have changed places.": (
@@ -205,17 +198,19 @@ EXERCISES = {
         right=_sees,
         wrong={
             "Right without dilation; with it there are gaps: take the last column "
-            "less the first, plus one.": (
-                lambda net: int(_slopes(net, _middle).any(dim=0).sum())
+            "minus the first, plus one.": (
+                lambda net: int(_gradients(net, _middle).any(dim=0).sum())
             ),
-            "These are all its pixels; how many are they across?": (
-                lambda net: int(_slopes(net, _middle).sum())
+            "These are all pixels of the field; count its columns.": (
+                lambda net: int(_gradients(net, _middle).sum())
             ),
-            "At the corner the border cuts it off: ask the middle number.": (
-                lambda net: int(_slopes(net, lambda maps: maps[0, 0]).any(dim=0).sum())
+            "The border cuts the field off at the corner: ask the middle number.": (
+                lambda net: int(
+                    _gradients(net, lambda maps: maps[0, 0]).any(dim=0).sum()
+                )
             ),
-            "65 is the whole picture: ask one number, count slopes other than 0.": (
-                lambda net: int(_slopes(net, torch.sum).any(dim=0).sum())
+            "65 is the whole image: ask one number, count gradients that are not 0.": (
+                lambda net: int(_gradients(net, torch.sum).any(dim=0).sum())
             ),
         },
         look_at=_four_nets,
