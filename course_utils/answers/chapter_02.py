@@ -1,34 +1,134 @@
-"""The exercises of chapter 2: networks, losses and optimizers."""
+"""The exercises of chapter 2: a network that learns."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Exercise, Mistakes
 
 Net = Callable[[torch.Tensor], torch.Tensor]
+Step = Callable[..., Any]
 
 
-def _without_shift(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    grown = logits.exp()
-    share = grown / grown.sum(dim=1, keepdim=True)
-    return -share[range(len(labels)), labels].log().mean()
+# One step of training.
 
 
-def _shifted_softmax(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return _without_shift(logits - logits.max(dim=1, keepdim=True).values, labels)
+def _step(order: str) -> Step:
+    """A training step that takes its parts in this order: c(lear), b(ack), s(tep)."""
+
+    def step(
+        model: nn.Module, x: Any, y: Any, loss_function: Any, optimizer: Any
+    ) -> Any:
+        loss = loss_function(model(x), y)
+        parts = {"c": optimizer.zero_grad, "b": loss.backward, "s": optimizer.step}
+        for part in order:
+            parts[part]()
+        return loss.item()
+
+    return step
 
 
-MODERATE_LOGITS = torch.tensor([[1.0, 2, 0], [0.5, -1, 3], [2, 2.5, -0.5]])
-HUGE_LOGITS = torch.tensor([[1000.0, 999, 0], [0, 1000, 0]])
+def _step_with_classes(
+    model: nn.Module, x: Any, y: Any, loss_function: Any, optimizer: Any
+) -> Any:
+    """A step that returns the predictions instead of the loss."""
+    _step("cbs")(model, x, y, loss_function, optimizer)
+    return model(x).argmax(dim=1)
 
 
-def _decayed(w: float, slope: float, learning_rate: float, decay: float) -> float:
-    return w - learning_rate * (slope + decay * w)
+def _two_steps(train_step: Step) -> Any:
+    """The loss of the second of two steps, and where the parameters end."""
+    model = nn.Linear(2, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.5, -1.0], [1.0, 0.5]]))
+        model.bias.zero_()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    x = torch.tensor([[1.0, 2], [0, -1], [2, 1]])
+    y = torch.tensor([0, 1, 0])
+    with torch.enable_grad():
+        for _ in range(2):
+            loss = train_step(model, x, y, nn.CrossEntropyLoss(), optimizer)
+    if loss is None or loss is ...:
+        return None
+    return [loss, model.weight.detach().clone(), model.bias.detach().clone()]
+
+
+# A network with three mistakes.
+
+
+class _Repaired(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden: Any = nn.ModuleList([nn.Linear(2, 8), nn.Linear(8, 8)])
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.hidden:
+            x = layer(x).relu()
+        scores: torch.Tensor = self.last(x)
+        return scores
+
+
+class _Unregistered(_Repaired):
+    def __init__(self) -> None:
+        super().__init__()
+        layers = list(self.hidden)
+        del self.hidden
+        self.hidden = layers
+
+
+class _Straight(_Repaired):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.hidden:
+            x = layer(x)
+        scores: torch.Tensor = self.last(x)
+        return scores
+
+
+class _CutOff(_Repaired):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+def _with_one_hidden_layer() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def _with_two_classes() -> nn.Module:
+    hidden = [nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU()]
+    return nn.Sequential(*hidden, nn.Linear(8, 2))
+
+
+# A network that knows no more than its last layer has this many parameters: 8 * 3 + 3.
+LAST_LAYER = 27
+
+
+def _examined(make_network: Callable[[], Any]) -> Any:
+    """The number of parameters, of scores, and whether it bends and can go below 0."""
+    network = make_network()
+    if network is None or network is ...:
+        return None
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    if parameters <= LAST_LAYER:  # the rest is random, and need not be looked at
+        return [LAST_LAYER, 3, True, True]
+    places = torch.linspace(-3, 3, 25)
+    # Several random networks: one of them might bend where nobody looks.
+    bends = goes_below = False
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+            scores = network(torch.stack([places, places], dim=1))
+        turns = scores[2:] - 2 * scores[1:-1] + scores[:-2]
+        bends |= bool(turns.abs().max() > 1e-3)
+        goes_below |= bool(scores.min() < 0)
+    return [parameters, scores.shape[1], bends, goes_below]
+
+
+# A layer of your own.
 
 
 class _Scale(nn.Module):
@@ -70,6 +170,9 @@ def _scaled(make: Callable[[int], Any]) -> Any:
         return None
     out = layer(torch.arange(6.0).reshape(2, 3))
     return [sum(p.numel() for p in layer.parameters()), out]
+
+
+# A ring around a ring.
 
 
 def _rings(number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -117,7 +220,7 @@ EXERCISES = {
             "Those are the weights; each output has a bias as well.": 50_816,
             "The first layer is right; the second has biases, too: 10.": 50_880,
             "The second layer is right; the first has biases, too: 64.": 50_826,
-            "A weight joins a unit to one of the next layer: the layers' weights "
+            "A weight joins an input to a unit of its own layer: the layers' weights "
             "are added, not multiplied.": 501_760,
             "ReLU has no parameters.": 50_954,
             "Those are the weights of the first layer alone.": 50_176,
@@ -125,91 +228,59 @@ EXERCISES = {
         },
     ),
     "2.2": Exercise(
-        right=lambda one_hot: one_hot.argmax(dim=1),
+        right=[(32, 16), (32, 16), (32, 3)],
         wrong={
-            "That is one number for the whole table; say along which axis.": (
-                lambda one_hot: one_hot.argmax()
+            "Those are the shapes of the weights. The points stay in the rows: 32 go "
+            "in, and 32 come out.": [(16, 2), (16, 2), (3, 16)],
+            "The number of points comes first and stays 32; each point becomes a row "
+            "of outputs.": [(16, 32), (16, 32), (3, 32)],
+            "The number of points never changes: 32 go into each part, and 32 come "
+            "out.": [(32, 16), (32, 16), (16, 3)],
+            "ReLU changes numbers, not the shape.": [(32, 16), (32, 2), (32, 3)],
+            "ReLU is a part, too: three parts, three shapes.": [(32, 16), (32, 3)],
+            "You begin with the input; tell what comes out of each part.": (
+                [(32, 2), (32, 16), (32, 16)]
             ),
-            "That gives one number a class: the classes lie along axis 1.": (
-                lambda one_hot: one_hot.argmax(dim=0)
-            ),
-            "Those are the largest numbers, all 1; you want their places.": (
-                lambda one_hot: one_hot.max(dim=1).values
+            "The input is not asked for: tell what comes out of each part.": (
+                [(32, 2), (32, 16), (32, 16), (32, 3)]
             ),
         },
-        look_at=lambda turn: turn(
-            torch.tensor([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
-        ),
     ),
     "2.3": Exercise(
-        right=F.cross_entropy,
+        right=_step("cbs"),
         wrong={
-            "Right for small logits; at 1000, exp overflows. Subtract each row's "
-            "largest logit first.": _without_shift,
-            "It does not overflow any more, but a probability comes out as 0, and "
-            "its log as minus infinity: use log(a / b) = log a - log b.": (
-                _shifted_softmax
+            "The second step used the gradients of both steps: clear the old ones "
+            "first.": _step("bs"),
+            "Nothing has moved, for step() found no gradients: it comes after "
+            "backward(), and zero_grad() comes before it.": Mistakes(
+                (_step("bcs"), _step("csb"), _step("cb"), _step("c"))
             ),
-            "That is the logarithm with base 10; torch.log is the natural one.": (
-                lambda *given: F.cross_entropy(*given) / math.log(10)
-            ),
-            "The sign: the log of a probability is negative, a loss is not.": (
-                lambda *given: -F.cross_entropy(*given)
-            ),
-            "That is the sum over the examples; take their mean.": (
-                lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")
-            ),
-            "That is one loss for each example; take their mean.": (
-                lambda logits, labels: F.cross_entropy(logits, labels, reduction="none")
-            ),
-            "Softmax is applied twice here.": (
-                lambda logits, labels: F.cross_entropy(logits.softmax(1), labels)
-            ),
-            "Softmax along the wrong axis: the classes lie along dim=1.": (
-                lambda logits, labels: (
-                    -logits.log_softmax(0)[range(len(labels)), labels].mean()
-                )
-            ),
+            "step() comes before backward() and uses the gradients of the step "
+            "before.": _step("scb"),
+            "The parameters are right; return the loss.": _step_with_classes,
         },
-        look_at=lambda loss: [
-            loss(MODERATE_LOGITS.clone(), torch.tensor([1, 0, 0])),
-            loss(HUGE_LOGITS.clone(), torch.tensor([1, 0])),
-        ],
+        look_at=_two_steps,
     ),
     "2.4": Exercise(
-        right=_decayed,
+        right=_Repaired,
         wrong={
-            "The learning rate scales the slope of the penalty, too.": (
-                lambda w, slope, rate, decay: w - rate * slope - decay * w
-            ),
-            "Here the weight grows; the penalty should pull it towards 0.": (
-                lambda w, slope, rate, decay: w - rate * (slope - decay * w)
-            ),
-            "The pull is decay times the weight, not the same for all.": (
-                lambda w, slope, rate, decay: w - rate * (slope + decay)
-            ),
-            "That is the penalty itself; the step needs its slope.": (
-                lambda w, slope, rate, decay: w - rate * (slope + decay * w**2 / 2)
-            ),
-            "The slope of w² is 2w, and the penalty has a half before it.": (
-                lambda w, slope, rate, decay: w - rate * (slope + 2 * decay * w)
-            ),
-            "That is plain SGD: the penalty is missing.": (
-                lambda w, slope, rate, decay: w - rate * slope
-            ),
-            "That is the slope with its pull; now take the step.": (
-                lambda w, slope, rate, decay: slope + decay * w
-            ),
+            "PyTorch does not know the hidden layers: a list of them has to be an "
+            "nn.ModuleList.": _Unregistered,
+            "The scores still lie on a straight line: put a ReLU after each hidden "
+            "layer.": _Straight,
+            "No score can be negative: leave the last layer without a ReLU.": _CutOff,
+            "There should be two hidden layers of 8 units.": _with_one_hidden_layer,
+            "There should be three scores, one for each class.": _with_two_classes,
         },
-        look_at=lambda step: [step(3.0, 0.5, 0.1, 0.2), step(-2.0, 1.0, 0.5, 0.1)],
+        look_at=_examined,
     ),
     "2.5": Exercise(
         right=_Scale,
         wrong={
-            "It multiplies rightly, but parameters() is empty: use nn.Parameter.": (
+            "The factors work, but parameters() is empty: use nn.Parameter.": (
                 _ScaleNotRegistered
             ),
-            "One factor for all; each input should have its own.": _ScaleOfOne,
+            "There is one factor for all; each input should have its own.": _ScaleOfOne,
             "This adds the factors; multiply by them.": _Shift,
             "The factors should start at 1, not at 0.": _ScaleFromZero,
         },
@@ -222,13 +293,12 @@ EXERCISES = {
             "does the loss fall?": (
                 _trained(lambda points: torch.stack([points[:, 0], -points[:, 0]], 1))
             ),
-            "On the way, but under 95 %: take more steps or more units.": (
+            "On the way, but not above 95 %: train longer, or use more units.": (
                 _trained(_half_way)
             ),
-            "One number a point; give two logits, one for each class.": (
-                _trained(lambda points: _by_radius(points)[:, :1])
-            ),
-            "Nearly all wrong: the classes have changed places.": (
+            "There is one number for each point; give two scores, one for each "
+            "class.": _trained(lambda points: _by_radius(points)[:, :1]),
+            "Nearly all are wrong: the classes have changed places.": (
                 _trained(lambda points: _by_radius(points).flip(1))
             ),
         },
