@@ -55,8 +55,8 @@ class RandomShift:
         padded = F.pad(images, [self.padding] * 4)
         # A row of a shifted image is a run of pixels in `padded`: where does it start?
         runs = padded.flatten().unfold(0, width, 1)
-        planes = torch.arange(count * math.prod(channels), device=images.device)
-        rows = planes.reshape(count, -1, 1) * padded.shape[-2] + down
+        planes = torch.arange(count * math.prod(channels)).reshape(count, -1, 1)
+        rows = planes.to(images.device) * padded.shape[-2] + down
         rows = rows + torch.arange(height, device=images.device)
         starts = rows * padded.shape[-1] + right
         return runs.index_select(0, starts.flatten()).reshape(images.shape)
