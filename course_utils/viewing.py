@@ -109,9 +109,9 @@ def show_predictions(
 
 
 def show_kernels(layer: torch.nn.Conv2d, *, ax: Axes | None = None) -> Axes:
-    """Draw the kernels of a convolution: a column each, a row for each input channel.
+    """Draw the kernels of a convolution: white is 0, orange above, purple below it.
 
-    White is 0, orange above and purple below it, on one scale for all.
+    >>> ax = show_kernels(torch.nn.Conv2d(3, 6, kernel_size=5))
     """
     weights = layer.weight.numpy(force=True)
     kernels, channels, height, _ = weights.shape

@@ -38,7 +38,7 @@ def test_every_chapter_gives_a_clean_copy(path: Path) -> None:
     assert not set(solutions) & {cell.source for cell in made.cells}
     assert "colab.research" not in made.cells[0].source
     assert not any(cell.get("outputs") for cell in made.cells)
-    assert "correct." not in text
+    assert ": correct." not in text
 
 
 def test_outputs_are_kept_where_wanted() -> None:
