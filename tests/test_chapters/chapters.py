@@ -25,7 +25,7 @@ HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
 LIST_LINE = re.compile(r"^(?:[-*]|\d+\.) ", re.MULTILINE)
 MAGIC = re.compile(r"^( *)[%!].*$", re.MULTILINE)
 DATA_ADDRESS = re.compile(r"base64,[A-Za-z0-9+/=]+")
-STATED = re.compile(r"^\*(\w+(?: an)?) (minutes?|hour)\b[^*]*\.\*", re.MULTILINE)
+STATED = re.compile(r"^\*([\w-]+(?: an)?) (minutes?|hour)\b[^*]*\.\*", re.MULTILINE)
 IN_WORDS = {
     "one": 1,
     "two": 2,
@@ -35,6 +35,7 @@ IN_WORDS = {
     "ten": 10,
     "fifteen": 15,
     "twenty": 20,
+    "twenty-five": 25,
     "thirty": 30,
     "an": 60,
     "half an": 30,

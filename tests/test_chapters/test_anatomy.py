@@ -182,6 +182,7 @@ BROKEN: dict[str, list[Edit]] = {
     "stated_times": [
         replacing("5 for the side", "20 for the side"),
         replacing(", 10 for the exercises", ""),
+        replacing("*Five minutes", "*Twenty-five minutes"),
         replacing("**Time:**", "Time:"),
     ],
     "foundations": [
