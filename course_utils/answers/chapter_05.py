@@ -58,7 +58,7 @@ def _paste_in_place(one: Tensor, two: Tensor, *place: slice) -> tuple[Tensor, fl
 
 
 def _pasted(function: Callable[..., Any]) -> Any:
-    """The result, and what has become of the first picture."""
+    """The result, and what has become of the first image."""
     one = torch.arange(48.0).reshape(3, 4, 4)
     answer = function(one, one.new_full((3, 4, 4), -1.0), slice(0, 2), slice(1, 4))
     return answer if answer is None or answer is ... else [*answer, one]
@@ -74,13 +74,13 @@ def _near(known: Tensor, asked: Tensor, limit: float) -> Tensor:
 
 
 def _below(distances: Tensor, limit: float) -> Tensor:
-    """Of asked pictures by known pictures, the asked ones that are near to any."""
+    """Of asked images by known images, the asked ones that are near to any."""
     mean = distances.float().flatten(2).mean(dim=2).abs()
     return (mean.amin(dim=1) < limit).nonzero().flatten()
 
 
 def _suspects() -> tuple[Tensor, Tensor]:
-    """Four known pictures, and nine asked: copies, brighter, mirrored, new, dark."""
+    """Four known images, and nine asked: copies, brighter, mirrored, new, dark."""
     chance = torch.Generator().manual_seed(4)
     known = torch.randint(20, 230, (4, 3, 6, 6), generator=chance)
     new = torch.randint(20, 230, (3, 3, 6, 6), generator=chance)
@@ -95,10 +95,10 @@ EXERCISES = {
     "5.1": Exercise(
         right=(352, 72),
         wrong={
-            "The 72 pictures that are left over make a batch, too.": (351, 72),
-            "351 batches hold 44,928 pictures: some are left over.": (351, 128),
+            "The 72 images that are left over make a batch, too.": (351, 72),
+            "351 batches hold 44,928 images: some are left over.": (351, 128),
             "The last batch is shorter: what do 351 full ones leave?": (352, 128),
-            "The other way round: first the batches, then the pictures.": (72, 352),
+            "The other way round: first the batches, then the images.": (72, 352),
             "56 are missing to a full batch; how many are there?": (352, 56),
         },
     ),
@@ -185,7 +185,7 @@ EXERCISES = {
     "5.5": Exercise(
         right=_paste,
         wrong={
-            "You changed the picture that was given to you: paste into a clone.": (
+            "You changed the image that was given to you: paste into a clone.": (
                 _paste_in_place
             ),
             "This is the share of the pasted piece; one keeps the rest.": (
@@ -197,7 +197,7 @@ EXERCISES = {
                     1 - two[:, rows, columns].numel() / one[0].numel(),
                 )
             ),
-            "The pictures have changed roles: the piece comes from two.": (
+            "The images have changed roles: the piece comes from two.": (
                 lambda one, two, rows, columns: _paste(two, one, rows, columns)
             ),
             "Rows and columns have changed places.": (
