@@ -12,6 +12,10 @@ from test_chapters.chapters import ROOT, Chapter
 
 # The chapter, the benchmark's results, and which of them are the table's columns.
 TABLES = {
+    "07_lenet_on_cifar10": (
+        "two_networks.json",
+        ("accuracy, train", "accuracy, val"),
+    ),
     "10_unet_on_membranes": (
         "unet_ingredients.json",
         ("val, one look", "val, eight looks"),
@@ -61,8 +65,26 @@ def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
     assert seeds.pop() >= 3
 
 
+def test_the_five_trainings_of_lenet_are_those_of_the_benchmark() -> None:
+    name = "07_lenet_on_cifar10"
+    kept = json.loads(load(ROOT / "benchmarks" / "results" / "seeds.json"))
+    seeds = kept["chapters"][name]["real"]["seeds"].values()
+    numbers: dict[str, list[float]] = {}
+    for line in [line for seed in seeds for line in seed["headlines"]]:
+        what, _, number = line.partition(": ")
+        numbers.setdefault(what, []).append(float(number.rstrip("%")))
+    code = "\n".join(
+        cell.source for cell in Chapter.read(ROOT / f"notebooks/{name}.ipynb").code
+    )
+    runs = ", ".join(f"{number:.2f}" for number in numbers.pop("test accuracy"))
+    assert f"runs = torch.tensor([{runs}])" in code
+    assert len(numbers) == 10
+    for what, percents in numbers.items():
+        assert f"{percents},  # {what.partition(',')[0]}\n" in code
+
+
 def test_the_benchmarks_find_what_they_measure_in_their_chapters() -> None:
-    scripts = ("unet_ingredients", "third_dimension", "half_the_time")
+    scripts = ("unet_ingredients", "third_dimension", "half_the_time", "two_networks")
     code = "\n".join(f"import {name}; {name}.chapter()" for name in scripts)
     done = subprocess.run(
         [sys.executable, "-c", code],
