@@ -35,7 +35,7 @@ def loaders(seed: int) -> tuple[BatchLoader, BatchLoader, BatchLoader]:
     found = chapter()
     scale = {"mean": found["mean"], "std": found["std"]}
     images, val, _ = load_cifar10()
-    augment = [RandomFlip(), RandomShift(2)]
+    augment: list[Any] = [RandomFlip(), RandomShift(2)]
     return (
         BatchLoader(
             images, BATCH_SIZE, shuffle=True, augment=augment, seed=seed, **scale

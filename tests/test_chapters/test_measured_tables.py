@@ -14,7 +14,8 @@ from test_chapters.chapters import ROOT, Chapter
 TABLES = {
     "07_lenet_on_cifar10": (
         "two_networks.json",
-        ("accuracy, train", "accuracy, val"),
+        ("accuracy, train",),
+        ("accuracy, val",),
     ),
     "10_unet_on_membranes": (
         "unet_ingredients.json",
