@@ -39,6 +39,5 @@ from course_utils.viewing import imshow as imshow
 from course_utils.viewing import plot_confusion as plot_confusion
 from course_utils.viewing import plot_history as plot_history
 from course_utils.viewing import show_batch as show_batch
-from course_utils.viewing import show_kernels as show_kernels
 from course_utils.viewing import show_masks as show_masks
 from course_utils.viewing import show_predictions as show_predictions

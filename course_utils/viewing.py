@@ -108,24 +108,6 @@ def show_predictions(
     return panels
 
 
-def show_kernels(layer: torch.nn.Conv2d, *, ax: Axes | None = None) -> Axes:
-    """Draw the kernels of a convolution: white is 0, orange above, purple below it.
-
-    >>> ax = show_kernels(torch.nn.Conv2d(3, 6, kernel_size=5))
-    """
-    weights = layer.weight.numpy(force=True)
-    kernels, channels, height, _ = weights.shape
-    gaps = np.pad(weights, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=np.nan)
-    mosaic = gaps.transpose(1, 2, 0, 3).reshape(channels * (height + 1), -1)
-    limit, rows = np.abs(weights).max(), np.arange(channels)
-    ax = ax or plt.subplots(figsize=(PAGE, 3), layout="constrained")[1]
-    drawn = ax.imshow(mosaic[:-1, :-1], cmap="PuOr_r", vmin=-limit, vmax=limit)
-    ax.set_yticks(rows * (height + 1) + height // 2, rows.astype(str))
-    ax.set(xticks=[], xlabel=f"{kernels} kernels", ylabel="input channel")
-    ax.figure.colorbar(drawn, ax=ax, label="weight")
-    return ax
-
-
 def show_masks(
     image: Any, mask: Any, *, classes: Sequence[str] | None = None, **options: Any
 ) -> list[Axes]:

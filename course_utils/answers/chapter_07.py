@@ -14,8 +14,8 @@ MATRIX = torch.tensor([[6, 3, 1], [2, 7, 1], [4, 0, 16]])
 RUNS = ([0.70, 0.72, 0.69, 0.71, 0.73], [0.5, 0.6])
 
 
-def _steps(pictures: int, batch_size: int, epochs: int) -> int:
-    return epochs * math.ceil(pictures / batch_size)
+def _steps(images: int, batch_size: int, epochs: int) -> int:
+    return epochs * math.ceil(images / batch_size)
 
 
 def _rates(matrix: Tensor, number: int) -> tuple[Tensor, Tensor]:
@@ -65,27 +65,27 @@ def _tried(make: Callable[[], Any]) -> Any:
         for parameter in model.parameters():
             wave = torch.sin(torch.arange(parameter.numel()) * 1.7)
             parameter.copy_(wave.view_as(parameter) / parameter[0].numel() ** 0.5)
-        pictures = torch.sin(torch.arange(2 * 3072) * 0.37).view(2, 3, 32, 32)
-        return [sum(p.numel() for p in model.parameters()), model(pictures)]
+        images = torch.sin(torch.arange(2 * 3072) * 0.37).view(2, 3, 32, 32)
+        return [sum(p.numel() for p in model.parameters()), model(images)]
 
 
-def _erase(pictures: Tensor, places: int = 25) -> Tensor:
+def _erase(images: Tensor, places: int = 25) -> Tensor:
     """Black squares of 8 by 8 pixels, each at a place of its own."""
-    erased = pictures.clone()
-    for picture in erased:
+    erased = images.clone()
+    for image in erased:
         down, right = torch.randint(places, (2,)).tolist()
-        picture[:, down : down + 8, right : right + 8] = 0
+        image[:, down : down + 8, right : right + 8] = 0
     return erased
 
 
-def _erase_red(pictures: Tensor) -> Tensor:
-    erased = pictures.clone()
-    erased[:, :1] = _erase(pictures[:, :1])
+def _erase_red(images: Tensor) -> Tensor:
+    erased = images.clone()
+    erased[:, :1] = _erase(images[:, :1])
     return erased
 
 
-def _erase_up_to_the_border(pictures: Tensor) -> Tensor:
-    erased = _erase(pictures, places=32)
+def _erase_up_to_the_border(images: Tensor) -> Tensor:
+    erased = _erase(images, places=32)
     erased[0, :, 28:, 28:] = 0  # so that one square is cut off, whatever is drawn
     return erased
 
@@ -132,23 +132,23 @@ EXERCISES = {
         right=_steps,
         wrong={
             "The last batch of an epoch is shorter, and it is a step all the same.": (
-                lambda pictures, size, epochs: epochs * (pictures // size)
+                lambda images, size, epochs: epochs * (images // size)
             ),
             "Each epoch ends with a short batch: round up before you multiply.": (
-                lambda pictures, size, epochs: math.ceil(epochs * pictures / size)
+                lambda images, size, epochs: math.ceil(epochs * images / size)
             ),
             "Each epoch ends with a short batch, and it is a step too: round up, "
             "and before you multiply.": (
-                lambda pictures, size, epochs: epochs * pictures // size
+                lambda images, size, epochs: epochs * images // size
             ),
             "There are no parts of a step: round up to whole batches.": (
-                lambda pictures, size, epochs: epochs * pictures / size
+                lambda images, size, epochs: epochs * images / size
             ),
             "That is one epoch; the schedule lasts for all of them.": (
-                lambda pictures, size, epochs: math.ceil(pictures / size)
+                lambda images, size, epochs: math.ceil(images / size)
             ),
             "The schedule goes by batches, not by epochs.": (
-                lambda pictures, size, epochs: epochs
+                lambda images, size, epochs: epochs
             ),
         },
         look_at=lambda f: [f(45_000, 128, 10), f(100, 30, 4), f(64, 32, 5)],
@@ -166,7 +166,7 @@ EXERCISES = {
             "Both are the recall; precision divides by the sum of the column.": (
                 lambda matrix, number: (_rates(matrix, number)[1],) * 2
             ),
-            "You divide by all pictures; take one column, then one row.": (
+            "You divide by all images; take one column, then one row.": (
                 lambda matrix, number: (matrix[number, number] / matrix.sum(),) * 2
             ),
             "The right ones belong to the sum below the line, too.": (
@@ -229,11 +229,11 @@ EXERCISES = {
     "7.6": Exercise(
         right=_erase,
         wrong={
-            "All squares lie at one place: draw a place for each picture.": (
-                lambda pictures: _erase(pictures, places=1)
+            "All squares lie at one place: draw a place for each image.": (
+                lambda images: _erase(images, places=1)
             ),
-            "The pictures you were given have changed: work on a clone.": (
-                lambda pictures: pictures.copy_(_erase(pictures))
+            "The images you were given have changed: work on a clone.": (
+                lambda images: images.copy_(_erase(images))
             ),
             "The squares are not black: blacken all three channels at one place.": (
                 _erase_red
@@ -241,11 +241,11 @@ EXERCISES = {
             "Some squares are cut off at the border: the last place at which 8 "
             "pixels fit is 24.": _erase_up_to_the_border,
             "No square reaches the last row or column: there are 25 places, and "
-            "torch.randint(25, ...) draws from 0 to 24.": lambda pictures: _erase(
-                pictures, places=24
+            "torch.randint(25, ...) draws from 0 to 24.": lambda images: _erase(
+                images, places=24
             ),
             "No square is black: is the result of your change given back?": (
-                lambda pictures: pictures.clone()
+                lambda images: images.clone()
             ),
         },
         look_at=_squares,

@@ -61,8 +61,39 @@ def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
     assert seeds.pop() >= 3
 
 
+def test_the_five_trainings_of_lenet_are_those_of_the_benchmark() -> None:
+    name = "07_lenet_on_cifar10"
+    kept = json.loads(load(ROOT / "benchmarks" / "results" / "seeds.json"))
+    seeds = kept["chapters"][name]["real"]["seeds"].values()
+    numbers: dict[str, list[float]] = {}
+    for line in [line for seed in seeds for line in seed["headlines"]]:
+        what, _, number = line.partition(": ")
+        numbers.setdefault(what, []).append(float(number.rstrip("%")))
+    code = "\n".join(
+        cell.source for cell in Chapter.read(ROOT / f"notebooks/{name}.ipynb").code
+    )
+    runs = ", ".join(f"{number:.2f}" for number in numbers.pop("test accuracy"))
+    assert f"runs = torch.tensor([{runs}])" in code
+    assert len(numbers) == 10
+    for what, percents in numbers.items():
+        assert f"{percents},  # {what.partition(',')[0]}\n" in code
+
+
+def test_the_trainings_of_two_networks_are_those_of_the_benchmark() -> None:
+    path = ROOT / "benchmarks" / "results" / "two_networks.json"
+    chapter = Chapter.read(ROOT / "notebooks" / "07_lenet_on_cifar10.ipynb")
+    text = "\n".join(cell.text for cell in chapter.prose_cells)
+    for name in ("LeNet", "SimpleCNN"):
+        row = f"| {name} |"
+        for part in ("train", "val"):
+            runs = [r for r in json.loads(load(path))["runs"] if r["variant"] == name]
+            percents = [f"{100 * run[f'accuracy, {part}']:.1f}" for run in runs]
+            row += f" {', '.join(percents)} |"
+        assert f"{row}\n" in text
+
+
 def test_the_benchmarks_find_what_they_measure_in_their_chapters() -> None:
-    scripts = ("unet_ingredients", "third_dimension", "half_the_time")
+    scripts = ("unet_ingredients", "third_dimension", "half_the_time", "two_networks")
     code = "\n".join(f"import {name}; {name}.chapter()" for name in scripts)
     done = subprocess.run(
         [sys.executable, "-c", code],

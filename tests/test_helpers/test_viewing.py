@@ -16,7 +16,6 @@ from course_utils.viewing import (
     plot_confusion,
     plot_history,
     show_batch,
-    show_kernels,
     show_masks,
     show_predictions,
 )
@@ -195,20 +194,7 @@ def test_without_labels_only_the_guess_is_told() -> None:
     assert axes[3].get_title() == "bee 73%"
 
 
-# show_kernels and show_masks
-
-
-def test_kernels_share_one_scale_with_0_in_the_middle() -> None:
-    layer = torch.nn.Conv2d(3, 6, 5)
-    ax = show_kernels(layer)
-    image = ax.images[0]
-    strongest = layer.weight.abs().max().item()
-    assert image.get_clim() == pytest.approx((-strongest, strongest))
-    first = np.asarray(image.get_array())[:5, :5]
-    np.testing.assert_allclose(first, layer.weight[0, 0].detach())
-    second_row = np.asarray(image.get_array())[6:11, 12:17]
-    np.testing.assert_allclose(second_row, layer.weight[2, 1].detach())
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0", "1", "2"]
+# show_masks
 
 
 def test_a_mask_is_outlined_with_a_line_style_for_each_class() -> None:
@@ -295,7 +281,6 @@ CALLS: dict[str, Any] = {
 }
 ONE: dict[str, Any] = {
     "imshow": lambda **where: imshow(COLOURS, **where),
-    "show_kernels": lambda **where: show_kernels(torch.nn.Conv2d(1, 2, 3), **where),
 }
 
 
