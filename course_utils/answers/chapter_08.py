@@ -132,20 +132,14 @@ def _look_at_map(make_map: Callable[..., Any]) -> Any:
 
 EXERCISES = {
     "8.1": Exercise(
-        right=36_864,
+        right=61_560,
         wrong={
-            "That is for 112 pixels: follow 224 through the layers, step by step.": (
-                6400
-            ),
-            "Twice the picture does not mean twice the map: each convolution takes "
-            "away a border of its own.": 25_600,
-            "That is one map; there are 256 of them.": 144,
-            "That is one side of one map: how many numbers are in all of them?": 12,
-            "No padding: each convolution takes away a border of its own.": 256
-            * 14
-            * 14,
-            "Where a division leaves a rest, the rest is dropped.": 256 * 13 * 13,
+            "Those are the weights alone: each class has a bias, too.": 61_440,
+            "One bias for each class, not for each feature.": 61_952,
+            "That is a head for two classes: here there are 120.": 1026,
+            "That is ImageNet's own head: count for 120 classes.": 513_000,
         },
+        tolerance=1e-9,
     ),
     "8.2": Exercise(
         right=21_285_698,
