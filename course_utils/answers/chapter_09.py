@@ -74,14 +74,15 @@ def _count_at_once(mask: Tensor, smallest: int) -> int:
 
 
 def _counted(count: Callable[[Tensor, int], Any]) -> list[Any]:
-    """Two 3s, a 7 that touches one of them, a 0, and specks."""
+    """Two 3s, a 7 that touches one of them, two 0s, a small 5 and a speck."""
     mask = torch.full((12, 20), 10)
     mask[1:5, 1:4] = 3
     mask[1:5, 10:13] = 3
     mask[2:6, 13:16] = 7
-    mask[8:11, 2:6] = 0
+    mask[8:11, 1:4] = 0
+    mask[8:11, 5:8] = 0
     mask[8:10, 17:19] = 5
-    mask[7, 9] = 3
+    mask[7, 18] = 3
     return [count(mask, 4), count(mask, 5)]
 
 
