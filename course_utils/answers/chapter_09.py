@@ -82,7 +82,7 @@ def _counted(count: Callable[[Tensor, int], Any]) -> list[Any]:
     mask[8:11, 1:4] = 0
     mask[8:11, 5:8] = 0
     mask[8:10, 17:19] = 5
-    mask[7, 18] = 3
+    mask[7, 10] = 3
     return [count(mask, 4), count(mask, 5)]
 
 
