@@ -1,6 +1,8 @@
-"""Tables of measured numbers in the text say what the benchmarks have written down."""
+"""Measured numbers in texts and typed cells are those that a run has written down."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -59,6 +61,22 @@ def test_all_variants_were_trained_from_as_many_seeds(name: str) -> None:
     seeds = {numbers["seeds"] for numbers in measured(TABLES[name][0]).values()}
     assert len(seeds) == 1
     assert seeds.pop() >= 3
+
+
+def test_the_typed_dots_of_chapter_5_are_those_of_its_run() -> None:
+    chapter = Chapter.read(ROOT / "notebooks" / "05_data_and_augmentation.ipynb")
+    [typed] = [
+        ast.literal_eval(node.value)
+        for cell in chapter.code
+        for node in ast.walk(cell.tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "measured"
+    ]
+    # "as they are: 81.9% on average" and in the next line "    runs: [0.83, ...]"
+    row = re.compile(r"^(.+): .+ on average\n +runs: (\[.+\])$", re.MULTILINE)
+    found = [pair for cell in chapter.code for pair in row.findall(cell.stored)]
+    printed = {name: json.loads(values) for name, values in found}
+    assert typed
+    assert typed == {name: printed.get(name) for name in typed}
 
 
 def test_the_benchmarks_find_what_they_measure_in_their_chapters() -> None:
