@@ -4,8 +4,6 @@
 HTML is shown: in a notebook, on Colab and in the book, without a kernel.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html
@@ -17,16 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
-
-if TYPE_CHECKING:
-    from IPython.display import HTML
 
 MOST_FRAMES = 200
 COLOURS = 128
@@ -81,7 +76,7 @@ def explore(draw: Callable[..., Figure], /, **choices: Iterable[object]) -> Play
     return Player(len(frames), page)
 
 
-def drawing_board(model: nn.Sequential) -> HTML:
+def drawing_board(model: nn.Sequential) -> Player:
     """A board to draw a digit on; the page itself computes what `model` reads.
 
     `model` is an MLP from 784 pixels to ten digits: linear layers with ReLU between
@@ -90,8 +85,6 @@ def drawing_board(model: nn.Sequential) -> HTML:
 
     >>> board = drawing_board(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
     """
-    from IPython.display import HTML
-
     known = nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout
     linear = [part for part in model.modules() if isinstance(part, nn.Linear)]
     sizes = [linear[0].in_features, linear[-1].out_features] if linear else []
@@ -99,20 +92,19 @@ def drawing_board(model: nn.Sequential) -> HTML:
         raise ValueError("the board needs an MLP from 784 pixels to 10 digits")
     layers = json.dumps([_rounded(layer) for layer in linear])
     key = hashlib.sha256(layers.encode()).hexdigest()[:12]
-    page = _fill_in("drawing_board.html", key=key, layers=layers)
-    return HTML(page)  # type: ignore[no-untyped-call]
+    return Player(1, _fill_in("drawing_board.html", key=key, layers=layers))
 
 
 def _rounded(layer: nn.Linear) -> dict[str, Any]:
     """What the page has to know of a layer, its weights in a byte each."""
-    weight, bias = layer.weight.detach().cpu(), layer.bias.tolist()
+    weight = layer.weight.detach().cpu()
     step = weight.abs().amax(dim=1).clamp(min=1e-9) / 127
     whole = (weight / step[:, None]).round().to(torch.int8).numpy()
-    short = {"step": step.tolist(), "bias": bias}
     return {
-        **{name: [float(f"{n:.5g}") for n in row] for name, row in short.items()},
         "inputs": layer.in_features,
         "weight": base64.b64encode(whole.tobytes()).decode(),
+        "step": [float(f"{number:.5g}") for number in step.tolist()],
+        "bias": [float(f"{number:.5g}") for number in layer.bias.tolist()],
     }
 
 
