@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from numbers import Real
@@ -21,10 +21,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import nn
 
 MOST_FRAMES = 200
 COLOURS = 128
-ZOOM = 4  # pixels of the board for one of the drawing, so that its edges are soft
 
 
 @dataclass
@@ -76,45 +76,36 @@ def explore(draw: Callable[..., Figure], /, **choices: Iterable[object]) -> Play
     return Player(len(frames), page)
 
 
-def drawing_board(answer: Callable[[torch.Tensor], object], size: int = 28) -> None:
-    """A board to draw on, and below it what `answer` says to the drawing.
+def drawing_board(model: nn.Sequential) -> Player:
+    """A board to draw a digit on; the page itself computes what `model` reads.
 
-    After every stroke `answer` is called with the drawing as a tensor of the shape
-    (1, 1, size, size), from 0 for the board to 1 for chalk, and returns a text. Where
-    nobody is there to draw, a line says so instead.
+    `model` is an MLP from 784 pixels to ten digits: linear layers with ReLU between
+    them. Its weights go into the page, rounded to whole numbers from -127 to 127 times
+    a step of each row, so the board works in the book too, without a kernel.
 
-    >>> drawing_board(lambda image: f"{image.mean():.0%} of it is chalk")
-    To draw here with a mouse or a finger, run this cell in a notebook.
+    >>> board = drawing_board(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
     """
-    import ipywidgets  # type: ignore[import-untyped]
-    from IPython import get_ipython
-    from IPython.display import HTML, display
+    known = nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout
+    linear = [part for part in model.modules() if isinstance(part, nn.Linear)]
+    sizes = [linear[0].in_features, linear[-1].out_features] if linear else []
+    if sizes != [784, 10] or not all(isinstance(m, known) for m in model.modules()):
+        raise ValueError("the board needs an MLP from 784 pixels to 10 digits")
+    layers = json.dumps([_rounded(layer) for layer in linear])
+    key = hashlib.sha256(layers.encode()).hexdigest()[:12]
+    return Player(1, _fill_in("drawing_board.html", key=key, layers=layers))
 
-    # A notebook says with each cell whether there is somebody to answer a question.
-    # nbclient, and with it nbconvert and `make notebooks`, and nbval say no.
-    request: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
-    if not request.get("content", {}).get("allow_stdin"):
-        print("To draw here with a mouse or a finger, run this cell in a notebook.")
-        return
-    side = size * ZOOM
-    # The board's script writes the pixels into this field, which nobody sees.
-    text, said = ipywidgets.Text(), ipywidgets.HTML("Draw something.")
-    key = text.model_id
-    text.add_class(f"drawing-board-{key}")
-    text.layout.display = "none"
 
-    def look(change: Mapping[str, Any]) -> None:
-        pixels = torch.tensor(list(bytes.fromhex(change["new"])))
-        board = pixels.reshape(1, 1, side, side) / 255
-        try:
-            words = str(answer(torch.nn.functional.avg_pool2d(board, ZOOM)))
-        except Exception as error:  # whatever the reader's function raises
-            words = f"{answer.__name__} cannot answer: {type(error).__name__}: {error}"
-        said.value = html.escape(words)
-
-    text.observe(look, "value")
-    page = _fill_in("drawing_board.html", key=key, side=side, width=2.2 * ZOOM)
-    display(HTML(page), ipywidgets.VBox([text, said]))  # type: ignore[no-untyped-call]
+def _rounded(layer: nn.Linear) -> dict[str, Any]:
+    """What the page has to know of a layer, its weights in a byte each."""
+    weight = layer.weight.detach().cpu()
+    step = weight.abs().amax(dim=1).clamp(min=1e-9) / 127
+    whole = (weight / step[:, None]).round().to(torch.int8).numpy()
+    return {
+        "inputs": layer.in_features,
+        "weight": base64.b64encode(whole.tobytes()).decode(),
+        "step": [float(f"{number:.5g}") for number in step.tolist()],
+        "bias": [float(f"{number:.5g}") for number in layer.bias.tolist()],
+    }
 
 
 def _frame(figure: Figure) -> tuple[str, str]:

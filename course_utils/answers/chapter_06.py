@@ -111,7 +111,7 @@ EXERCISES = {
             "The last batch of an epoch is shorter, and it is a batch too.": 3432,
             "That is one epoch; there are 8.": 430,
             "That is the number of epochs; a step is taken for each batch.": 8,
-            "That is the number of pictures; a step is taken for each batch.": 440_000,
+            "That is the number of digits; a step is taken for each batch.": 440_000,
             "There are no half batches: each epoch has whole ones.": 3437.5,
             "Round up in each epoch: every epoch ends with a short batch.": 3438,
         },
@@ -122,7 +122,7 @@ EXERCISES = {
             "That is the mean of batch means: a short batch counts too much.": (
                 lambda accuracies, sizes: sum(accuracies) / len(accuracies)
             ),
-            "Divide by the number of pictures, not by the number of batches.": (
+            "Divide by the number of digits, not by the number of batches.": (
                 lambda means, sizes: _fair_mean(means, sizes) * sum(sizes) / len(sizes)
             ),
             "That is the number of right answers; now divide it.": (
@@ -140,10 +140,10 @@ EXERCISES = {
             "You divide by the columns, the answers; a true class is a row.": (
                 lambda table: 1 - table.diagonal() / table.sum(dim=0)
             ),
-            "You divide by all pictures; each class has its own number of them.": (
+            "You divide by all digits; each class has its own number of them.": (
                 lambda table: 1 - table.diagonal() / table.sum()
             ),
-            "These are counts; divide by the number of pictures of the class.": (
+            "These are counts; divide by the number of digits of the class.": (
                 lambda table: table.sum(dim=1) - table.diagonal()
             ),
             "That is one number for all; each class has its own.": (
@@ -167,7 +167,7 @@ EXERCISES = {
             "Right answers are among these; look among the mistakes only.": (
                 _find(_sureness, among_all=True)
             ),
-            "These are places among the mistakes: look up which pictures they are.": (
+            "These are places among the mistakes: look up which digits they are.": (
                 _places_among_mistakes
             ),
         },
@@ -177,7 +177,7 @@ EXERCISES = {
         right=_loop(),
         wrong={
             "The model is still in eval mode: say model.train().": _loop(mode=False),
-            "Slopes pile up from batch to batch: zero_grad() is missing.": (
+            "The gradients pile up from batch to batch: zero_grad() is missing.": (
                 _loop(clear=False)
             ),
             "The weights have not moved: is there a step for each batch?": (

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import nbformat
 from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from canonical_form import METADATA
 from course_utils import explore
@@ -106,6 +106,35 @@ def test_in_the_book(browser: Browser, book_html: Path) -> None:
                 assert all(legible(figure) for figure in figures)
         assert checks.access_problems(seen.page, "but colour") == []
         assert seen.problems == []
+
+
+def test_the_board_in_the_book(browser: Browser, book_html: Path) -> None:
+    (name,) = [n for n in chapters() if 'class="board"' in page_of(book_html, n)]
+    with served(book_html) as base, visit(browser, base) as seen:
+        seen.open(f"{name}.html")
+        board = seen.page.locator(".board")
+        status = board.locator("[role=status]")
+        expect(status).to_contain_text("reads a 2")  # the example, centred
+        draw_three(seen.page, board.locator(".board-sheet"))
+        expect(status).to_contain_text("reads a 3")
+        for theme in ("light", "dark"):
+            seen.page.evaluate(SWITCH, theme)
+            assert legible(board)
+        assert checks.access_problems(seen.page, "but colour") == []
+        assert seen.problems == []
+
+
+def draw_three(page: Page, sheet: Locator) -> None:
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
+    assert box is not None
+    across = (0.35, 0.45, 0.55, 0.63, 0.6, 0.5, 0.6, 0.66, 0.6, 0.48, 0.36)
+    down = (0.3, 0.22, 0.22, 0.3, 0.4, 0.47, 0.52, 0.62, 0.74, 0.78, 0.72)
+    for number, (x, y) in enumerate(zip(across, down, strict=True)):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        if number == 0:
+            page.mouse.down()
+    page.mouse.up()
 
 
 def page_of(book: Path, name: str) -> str:
@@ -258,17 +287,19 @@ def open_in_jupyterlab(
 
 
 BOARD = """\
+import torch
+from torch import nn
 from course_utils import drawing_board
 
-
-def ink(picture):
-    if picture.sum() > 200:
-        raise ValueError("too much chalk")
-    left, right = picture[0, 0].sum(dim=0).split(14)
-    return f"{tuple(picture.shape)}: left {left.sum():.0f}, right {right.sum():.0f}"
-
-
-drawing_board(ink)
+# Class 1 adds up the ink on the left, class 2 that on the right.
+layer = nn.Linear(784, 10)
+with torch.no_grad():
+    layer.weight.zero_()
+    layer.bias.zero_()
+    halves = layer.weight.reshape(10, 28, 28)
+    halves[1, :, :14] = 1
+    halves[2, :, 14:] = 1
+drawing_board(nn.Sequential(nn.Flatten(), layer))
 """
 
 
@@ -282,37 +313,61 @@ def test_in_jupyterlab(browser: Browser, tmp_path: Path) -> None:
         tab.keyboard.press("Control+s")
         saved = tmp_path / "figures.ipynb"
         wait_until(lambda: "data-explore" in saved.read_text(), "it was saved")
-        # Opened again, the figure moves without a kernel that has run its cell.
+        # Opened again, both work without a kernel that has run their cells.
         tab.goto("about:blank")
         for session in tab.request.get(f"{base}api/sessions").json():
             tab.request.delete(f"{base}api/sessions/{session['id']}")
-        check_player(open_notebook(tab, base)[0])
+        figure, board = open_notebook(tab, base)
+        check_player(figure)
+        check_board(tab, board)
 
 
-def check_board(tab: Page, cell: Locator) -> None:
-    """Draw, and read what the function says to it, mistakes included."""
-    canvas = cell.locator("canvas")
-    canvas.wait_for()
-    draw_down(tab, canvas, across=0.75)
-    said = cell.get_by_text(re.compile(r"\(1, 1, 28, 28\): left 0, right \d\d"))
-    said.wait_for()
-    draw_down(tab, canvas, across=0.25)
-    cell.get_by_text(re.compile(r"left [1-9]\d, right [1-9]\d")).wait_for()
-    for place in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        draw_down(tab, canvas, across=place)
-    cell.get_by_text("ink cannot answer: ValueError: too much chalk").wait_for()
-    cell.get_by_role("button", name="wipe the board").click()
-    cell.get_by_text("left 0, right 0").wait_for()
+def check_board(tab: Page, board: Locator) -> None:
+    """Draw with the mouse and with keys, and read what the page says to it."""
+    sheet, status = board.locator(".board-sheet"), board.locator("[role=status]")
+    sheet.wait_for()
+    expect(status).to_contain_text("reads a ")  # the example
+    centre = board.locator("input")
+    centre.uncheck()
+    draw_down(tab, sheet, across=0.75)
+    expect(status).to_contain_text("reads a 2")
+    board.get_by_role("button", name="wipe the board").click()
+    expect(status).to_contain_text("The board is empty")
+    draw_down(tab, sheet, across=0.25)
+    expect(status).to_contain_text("reads a 1")
+    assert columns_with_ink(board)[1] < 14
+    centre.check()
+    left, right = columns_with_ink(board)
+    assert left + right in (27, 28)  # in the middle
+    sheet.press("Backspace")
+    draw_down(tab, sheet, across=0.5, down=0.03)
+    expect(status).to_contain_text("too small")
+    sheet.press("Delete")
+    centre.uncheck()
+    sheet.focus()
+    for key in [*5 * ["ArrowRight"], " ", *8 * ["ArrowDown"]]:
+        tab.keyboard.press(key)
+    expect(status).to_contain_text("reads a ")
 
 
-def draw_down(tab: Page, canvas: Locator, across: float) -> None:
-    """Draw a line from top to bottom, at this part of the board's width."""
-    box = canvas.bounding_box()
+def columns_with_ink(board: Locator) -> tuple[int, int]:
+    """The first and the last column of the network's image that has ink."""
+    pixels = board.locator(".board-seen").evaluate(
+        "seen => Array.from(seen.getContext('2d').getImageData(0, 0, 28, 28).data)"
+    )
+    columns = [at % 28 for at, value in enumerate(pixels[::4]) if value]
+    return min(columns), max(columns)
+
+
+def draw_down(tab: Page, sheet: Locator, across: float, down: float = 0.6) -> None:
+    """Draw a line downwards, at this part of the board's width."""
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
     assert box is not None
     x = box["x"] + across * box["width"]
     tab.mouse.move(x, box["y"] + 0.2 * box["height"])
     tab.mouse.down()
-    tab.mouse.move(x, box["y"] + 0.8 * box["height"], steps=4)
+    tab.mouse.move(x, box["y"] + (0.2 + down) * box["height"], steps=4)
     tab.mouse.up()
 
 
