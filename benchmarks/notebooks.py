@@ -36,7 +36,7 @@ from canonical_form import NotebookError, load, parse  # noqa: E402
 from run_notebooks import execute  # noqa: E402
 
 SECONDS, GIGABYTES = 120, 1.5
-SECONDS_OF = {"07": 150, "08": 150}
+SECONDS_OF = {"08": 150, "10": 150}
 CELL_TIMEOUT = 600
 FILE = "notebooks.json" if torch.version.cuda else "notebooks_small_torch.json"
 KINDS = ("real data", "stand-ins")
