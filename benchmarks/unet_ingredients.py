@@ -80,7 +80,7 @@ VARIANTS: dict[str, tuple[float, dict[str, Any], Loss]] = {
 
 
 def heavy_membrane(masks: Tensor) -> Tensor:
-    """The masks with 2 where exercise 10.4 gives a membrane pixel more weight."""
+    """The masks with 2 where exercise 10.2 gives a membrane pixel more weight."""
     numbers = np.stack([ndimage.label(mask)[0] for mask in masks.numpy()])
     weights = chapter()["border_weights"](torch.from_numpy(numbers))
     return masks.where(weights == 1, HEAVY)

@@ -1,4 +1,4 @@
-"""The exercises of chapter 10: from fully convolutional networks to U-Net."""
+"""The exercises of chapter 10: U-Net on membranes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,22 +10,6 @@ from torch.nn import functional as F
 from course_utils.exercises import Exercise
 
 Predict = Callable[[Tensor], Tensor]
-
-
-def _stamp(
-    x: Tensor, kernel: Tensor, stride: int, padding: int, *, add: bool = True
-) -> Tensor:
-    result = torch.zeros((len(x) - 1) * stride + len(kernel))
-    for place, number in enumerate(x):
-        window = result[place * stride : place * stride + len(kernel)]
-        window.copy_(window * add + number * kernel)
-    return result[padding : len(result) - padding]
-
-
-def _stamped(stamp: Callable[..., Any]) -> list[Any]:
-    x = torch.tensor([1.0, 2.0, -1.0])
-    kernel = torch.tensor([1.0, 3.0, 2.0, 0.5])
-    return [stamp(x, kernel, 2, 1), stamp(x, kernel[:3], 2, 0)]
 
 
 def _between(numbers: Tensor, size: int = 9) -> tuple[Tensor, Tensor]:
@@ -86,15 +70,6 @@ def _tile_starts(length: int, size: int, step: int) -> list[int]:
 
 EXERCISES = {
     "10.1": Exercise(
-        right=(19, 9),
-        wrong={
-            "Count the windows, not the steps between them: one more.": (18, 8),
-            "Windows lie 4 pixels apart: two poolings halve the map twice.": (73, 33),
-            "The last window has to fit: its 28 pixels end at the border.": (25, 15),
-            "Rows first, then columns.": (9, 19),
-        },
-    ),
-    "10.2": Exercise(
         right=98,
         wrong={
             "That sees 199 pixels, one layer too many: one pixel sees itself.": 99,
@@ -104,31 +79,7 @@ EXERCISES = {
             "Each adds 2 pixels, not 3: the middle one was there before.": 66,
         },
     ),
-    "10.3": Exercise(
-        right=_stamp,
-        wrong={
-            "The ends are still there: cut `padding` numbers off both.": (
-                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)
-            ),
-            "With padding 0 the slice ends at -0, which is the beginning: write "
-            "`len(result) - padding`.": (
-                lambda x, kernel, stride, padding: _stamp(x, kernel, stride, 0)[
-                    padding:-padding
-                ]
-            ),
-            "A print replaces what was there: overlaps should add up.": (
-                lambda *given: _stamp(*given, add=False)
-            ),
-            "The kernel is printed backwards: leave it as it is.": (
-                lambda x, kernel, *lengths: _stamp(x, kernel.flip(0), *lengths)
-            ),
-            "The prints lie 1 apart: they should lie `stride` apart.": (
-                lambda x, kernel, stride, padding: _stamp(x, kernel, 1, padding)
-            ),
-        },
-        look_at=_stamped,
-    ),
-    "10.4": Exercise(
+    "10.2": Exercise(
         right=lambda numbers: 1.0 + 5.0 * _wall(numbers),
         wrong={
             "You weigh the cells' rims, and missed walls become cheap: weigh the "
@@ -157,7 +108,7 @@ EXERCISES = {
         },
         look_at=_weighed,
     ),
-    "10.5": Exercise(
+    "10.3": Exercise(
         right=lambda *given: _looks(-1, *given).mean(dim=0),
         wrong={
             "The answers are not turned back before the mean is taken.": (
@@ -182,7 +133,7 @@ EXERCISES = {
         },
         look_at=_looked,
     ),
-    "10.6": Exercise(
+    "10.4": Exercise(
         right=_tile_starts,
         wrong={
             "The last tiles reach beyond the end.": (
