@@ -31,11 +31,12 @@ from variants import train as train_in_one_cycle
 from course_utils import dice, load_membranes
 
 NAMES = (
-    *("block", "UNet", "turn", "turn_back", "bend", "prepare", "Crops", "dice_loss"),
-    *("border_weights", "chance_of_cell", "one_look", "eight_looks", "v_rand"),
+    *("block", "UNet", "turn", "turn_back", "bend", "prepare", "Crops", "BentCrops"),
+    *("dice_loss", "border_weights", "probability_of_cell", "one_look", "eight_looks"),
+    *("components", "grow_cells", "count_pairs", "rand_score", "v_rand"),
 )
 THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99]
-CHANNELS, EPOCHS, RATE = (16, 32, 64, 128), 10, 0.004
+EPOCHS, RATE = 10, 0.004
 HEAVY = 2  # in the masks: membrane that keeps two cells apart
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -69,13 +70,13 @@ def stay(x: Tensor, way: Any) -> Tensor:
     return x
 
 
-# How strongly crops are bent, what takes the place of the chapter's own, and the loss.
-VARIANTS: dict[str, tuple[float, dict[str, Any], Loss]] = {
-    "turned": (0, {}, cross_entropy),
-    "turned and bent": (2, {}, cross_entropy),
-    "neither": (0, {"turn": stay}, cross_entropy),
-    "turned and bent, Dice loss too": (2, {}, with_dice),
-    "turned and bent, border weights": (2, {}, weighted),
+# Which crops, what takes the place of the chapter's own, and the loss.
+VARIANTS: dict[str, tuple[str, dict[str, Any], Loss]] = {
+    "turned": ("Crops", {}, cross_entropy),
+    "turned and bent": ("BentCrops", {}, cross_entropy),
+    "neither": ("Crops", {"turn": stay}, cross_entropy),
+    "turned and bent, Dice loss too": ("BentCrops", {}, with_dice),
+    "turned and bent, border weights": ("BentCrops", {}, weighted),
 }
 
 
@@ -88,11 +89,11 @@ def heavy_membrane(masks: Tensor) -> Tensor:
 
 def train(variant: str, seed: int, part: Any) -> nn.Module:
     """The chapter's training, with this variant's difference."""
-    strength, changed, loss_function = VARIANTS[variant]
+    name, changed, loss_function = VARIANTS[variant]
     own = chapter(**changed)
     torch.manual_seed(seed)
-    model: nn.Module = own["UNet"](*CHANNELS).to(memory_format=torch.channels_last)
-    crops = own["Crops"](part, strength=strength)
+    model: nn.Module = own["UNet"]().to(memory_format=torch.channels_last)
+    crops = own[name](part)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     train_in_one_cycle(model, crops, loss_function, optimizer, EPOCHS)
     return model.eval()
