@@ -30,10 +30,11 @@ def chapter() -> dict[str, Any]:
     return defined_in("07_lenet_on_cifar10", (*NETWORKS, "mean", "std"))
 
 
-def loaders(seed: int) -> tuple[BatchLoader, BatchLoader, BatchLoader]:
+def loaders(
+    seed: int, mean: Any, std: Any
+) -> tuple[BatchLoader, BatchLoader, BatchLoader]:
     """Batches to learn from; training images as they are; validation images."""
-    found = chapter()
-    scale = {"mean": found["mean"], "std": found["std"]}
+    scale = {"mean": mean, "std": std}
     images, val, _ = load_cifar10()
     augment: list[Any] = [RandomFlip(), RandomShift(2)]
     return (
@@ -47,9 +48,10 @@ def loaders(seed: int) -> tuple[BatchLoader, BatchLoader, BatchLoader]:
 
 def measure(name: str, seed: int, epochs: int) -> Numbers:
     """Train a network from a seed; its accuracies and its number of parameters."""
+    own = chapter()
     torch.manual_seed(seed)
-    model = chapter()[name]()
-    learned_from, as_they_are, val = loaders(seed)
+    model = own[name]()
+    learned_from, as_they_are, val = loaders(seed, own["mean"], own["std"])
     optimizer = torch.optim.SGD(
         model.parameters(), lr=PEAK, momentum=0.9, nesterov=True
     )
